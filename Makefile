@@ -1,0 +1,38 @@
+# `make` alone lists what there is. PYTHON makes the environment; everything else runs in it.
+PYTHON ?= python3
+VENV := $(if $(filter Windows_NT,$(OS)),.venv/Scripts/python,.venv/bin/python)
+
+# A sentence may hold quotes and dollars, so it travels in the environment, not through the shell's command line.
+export IMAGE PROMPT
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test comfyui demo-model lint clean environment
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: environment ## edit a picture by a sentence: make demo [IMAGE=photo.jpg] [PROMPT="..."]
+	@$(VENV) -m scripts.demo $(if $(IMAGE),--image "$$IMAGE") $(if $(PROMPT),--prompt "$$PROMPT")
+
+comfyui: environment ## open the same ComfyUI to work with by hand
+	@$(VENV) -m scripts.comfyui
+
+test: ## every check, on every ComfyUI that can be had: make test [ARGS="-m 'not long'"]
+	@$(PYTHON) -m scripts.environment --all
+	@$(VENV) -m scripts.test $(ARGS)
+
+demo-model: environment ## retrain the bundled demo model from its seed (hours)
+	@$(VENV) -m demo.training
+
+lint: environment ## style only
+	@$(VENV) -m ruff check .
+	@$(VENV) -m ruff format --check .
+
+clean: ## remove the environment and everything else that make wrote here
+	rm -rf .venv build output .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@$(PYTHON) -m scripts.environment

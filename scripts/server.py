@@ -1,0 +1,152 @@
+"""Run a ComfyUI headless with this pack in it, writing nothing inside that ComfyUI."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+
+from scripts import environment, hosts
+
+PACK_NAME = "comfyui-imagic"  # the folder name hosts know the pack by; the clone's own name may be anything
+READY_SECONDS = 300
+
+
+class ServerError(RuntimeError):
+    """The host did not start, or not with the pack."""
+
+
+class Server:
+    """A host as a subprocess on a free local port, from `with` until the end of it.
+
+    Everything it writes goes below `home`: input, output, temp, user, log. Other packs that may be installed in the
+    host are left out where it has a flag for that, and so is whatever would go to the network.
+    """
+
+    def __init__(self, host: hosts.Host, home: Path, *, cpu: bool, arguments: tuple[str, ...] = ()):
+        self.host = host
+        self.home = home.absolute()
+        self.log = self.home / "comfyui.log"
+        self.output = self.home / "output"
+        self.port = _free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._arguments = (*self._own_arguments(cpu), *arguments)
+        self._process: subprocess.Popen | None = None
+
+    def __enter__(self) -> Server:
+        for folder in ("input", "output", "temp", "user", "custom_nodes"):
+            (self.home / folder).mkdir(parents=True, exist_ok=True)
+        register = self._register_pack()
+        command = [sys.executable, str(self.host.path / "main.py"), *self._arguments, *register]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self.home, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the host, by force if it doesn't listen."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def tail(self, lines: int = 25) -> str:
+        """The end of the host's log."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+    def _own_arguments(self, cpu: bool) -> list[str]:
+        """Flags for a quiet, private host; those this host doesn't know yet, or no more, are left out."""
+        wanted = {
+            "--port": [str(self.port)],
+            "--listen": ["127.0.0.1"],
+            "--input-directory": [str(self.home / "input")],
+            "--output-directory": [str(self.output)],
+            "--temp-directory": [str(self.home / "temp")],
+            "--user-directory": [str(self.home / "user")],
+            "--database-url": [f"sqlite:///{self.home / 'comfyui.db'}"],
+            "--disable-auto-launch": [],
+            "--disable-api-nodes": [],
+            "--disable-all-custom-nodes": [],
+            "--whitelist-custom-nodes": [self._installed_name() or PACK_NAME],
+            **({"--cpu": []} if cpu else {}),
+        }
+        known = (self.host.path / "comfy/cli_args.py").read_text(encoding="utf-8")
+        return [part for flag, values in wanted.items() if f'"{flag}"' in known for part in (flag, *values)]
+
+    def _installed_name(self) -> str | None:
+        """The pack's folder in the host's own custom_nodes, if it is installed there: it must not be loaded twice."""
+        folder = self.host.path / "custom_nodes"
+        pack = hosts.ROOT.resolve()
+        return next((entry.name for entry in folder.iterdir() if entry.resolve() == pack), None)
+
+    def _register_pack(self) -> list[str]:
+        """Let the host find the pack in a folder of ours, through its own setting for more custom_nodes folders."""
+        if self._installed_name():
+            return []
+        link_pack(self.home / "custom_nodes")
+        config = self.home / "extra_model_paths.yaml"
+        # JSON is YAML, and gets the quoting of any path right.
+        config.write_text(json.dumps({"imagic": {"custom_nodes": str(self.home / "custom_nodes")}}), encoding="utf-8")
+        return ["--extra-model-paths-config", str(config)]
+
+    def _environment(self) -> dict[str, str]:
+        web = environment.web_folder(self.host)
+        return os.environ | {
+            "PYTHONPATH": str(web) if web else "",
+            "PYTHONPYCACHEPREFIX": str(hosts.ROOT / "build" / "pycache"),
+            "PYTHONUNBUFFERED": "1",
+            "HF_HUB_OFFLINE": "1",
+            "DO_NOT_TRACK": "1",
+        }
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy has no business between us and this machine
+            while time.monotonic() < deadline:
+                if self._process.poll() is not None:
+                    raise ServerError(f"{self.host} ended while starting; the end of {self.log}:\n{self.tail()}")
+                try:
+                    session.get(f"{self.address}/system_stats", timeout=5).raise_for_status()
+                    return
+                except requests.RequestException:
+                    time.sleep(0.25)
+        raise ServerError(f"{self.host} was not ready after {READY_SECONDS} s; the end of {self.log}:\n{self.tail()}")
+
+
+def link_pack(folder: Path) -> Path:
+    """Make this repository appear in a custom_nodes folder, under its usual name."""
+    link = folder / PACK_NAME
+    if link.exists() and link.resolve() == hosts.ROOT.resolve():
+        return link
+    link.unlink(missing_ok=True)  # left over from a clone that was elsewhere
+    if os.name == "nt":
+        import _winapi  # a junction, unlike a symbolic link, needs no privilege there
+
+        _winapi.CreateJunction(str(hosts.ROOT), str(link))
+    else:
+        link.symlink_to(hosts.ROOT, target_is_directory=True)
+    return link
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,12 @@
+"""Settings for all tests."""
+
+import hypothesis
+
+# Property tests find the same examples on every machine, and are not judged by the clock of a busy one.
+hypothesis.settings.register_profile("imagic", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("imagic")
+
+
+def pytest_addoption(parser):
+    """Choose the ComfyUI for tests/host."""
+    parser.addoption("--comfyui", metavar="PATH", help="run tests/host on this ComfyUI (default: the one found)")
