@@ -1,0 +1,119 @@
+"""What stage B trains: low-rank updates beside the layers, or the layers' own weights."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import blocks
+
+ATTENTION = ("attn", "attention")
+
+
+class LoRA:
+    """Low-rank updates W + B A of linear and convolutional layers (arXiv 2106.09685).
+
+    They are computed beside the layer, by a forward hook: y + B(A(x)). The layer's weight then needs no gradient and is
+    never touched, which keeps quantized and shared weights usable and saves the full-size weight gradient.
+    """
+
+    def __init__(self, network: nn.Module, rank: int, seed: int):
+        self.layers: dict[str, nn.Module] = {
+            f"{block}.{name}" if name else block: layer
+            for block, module in blocks(network).items()
+            for name, layer in module.named_modules()
+            if isinstance(layer, nn.Linear | nn.Conv2d) and getattr(layer, "groups", 1) == 1
+        }
+        generator = torch.Generator().manual_seed(seed)
+        self.down, self.up = {}, {}
+        for name, layer in self.layers.items():
+            out_size, in_size, *kernel = layer.weight.shape
+            size = min(rank, out_size, in_size)
+            # LoRA's own start: A Kaiming-uniform, B zero, so that the update begins at exactly zero.
+            bound = 1 / math.sqrt(in_size * math.prod(kernel))
+            down = torch.empty(size, in_size, *kernel).uniform_(-bound, bound, generator=generator)
+            device = layer.weight.device
+            self.down[name] = down.to(device).requires_grad_()
+            self.up[name] = torch.zeros(out_size, size, *[1 for _ in kernel], device=device).requires_grad_()
+
+    def parameters(self) -> list[Tensor]:
+        return [*self.down.values(), *self.up.values()]
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Inside, the network computes with the update."""
+        hooks = [layer.register_forward_hook(self._hook(name)) for name, layer in self.layers.items()]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _hook(self, name: str):
+        down, up = self.down[name], self.up[name]
+
+        def add_update(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
+            x = args[0]
+            if down.ndim == 2:
+                update = nn.functional.linear(nn.functional.linear(x, down.to(x.dtype)), up.to(x.dtype))
+            else:
+                reduced = nn.functional.conv2d(x, down.to(x.dtype), None, layer.stride, layer.padding, layer.dilation)
+                update = nn.functional.conv2d(reduced, up.to(x.dtype))
+            return output + update.to(output.dtype)
+
+        return add_update
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The update in the layout of LoRA files; alpha equals the rank, so that strength 1 is what was trained."""
+        state = {}
+        for name in self.layers:
+            state[f"{name}.lora_down.weight"] = self.down[name].detach()
+            state[f"{name}.lora_up.weight"] = self.up[name].detach()
+            state[f"{name}.alpha"] = torch.tensor(float(len(self.down[name])))
+        return state
+
+
+class Weights:
+    """The network's own weights and biases, trained as fp32 copies that stand in for them.
+
+    The originals are never written: the update that is handed out is the difference.
+    """
+
+    def __init__(self, network: nn.Module, only_attention: bool):
+        self.owners: dict[str, tuple[nn.Module, str]] = {
+            f"{path}.{name}": (module, name)
+            for path, module in network.named_modules()
+            for name, weight in module.named_parameters(recurse=False)
+            # Only what a LoRA file can name. Scale tables and the like stay as they are.
+            if name in ("weight", "bias")
+            and weight.is_floating_point()
+            and (not only_attention or any(word in path.lower() for word in ATTENTION))
+        }
+        self.originals = {key: module._parameters[name] for key, (module, name) in self.owners.items()}
+        self.masters = {key: weight.detach().float().clone().requires_grad_() for key, weight in self.originals.items()}
+
+    def parameters(self) -> list[Tensor]:
+        return list(self.masters.values())
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Inside, the network computes with the trained copies."""
+        try:
+            for key, (module, name) in self.owners.items():
+                # Straight into the dict: a cast copy is no leaf, and nn.Module only accepts Parameters by assignment.
+                module._parameters[name] = self.masters[key].to(self.originals[key].dtype)
+            yield
+        finally:
+            for key, (module, name) in self.owners.items():
+                module._parameters[name] = self.originals[key]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The differences, named as LoRA files name them: "<layer>.diff" for a weight, "<layer>.diff_b" for a bias."""
+        state = {}
+        for key, (_, name) in self.owners.items():
+            suffix = "diff" if name == "weight" else "diff_b"
+            difference = self.masters[key].detach() - self.originals[key].detach().float()
+            state[f"{key.removesuffix(name)}{suffix}"] = difference
+        return state

@@ -1,0 +1,57 @@
+"""Stage A: optimize the text embedding until the frozen model reconstructs the photo (arXiv 2210.09276, Sec. 3.2)."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from .denoiser import Conditioning, Denoiser
+from .objective import NoiseSampler, Validation, denoising_loss
+from .training import History, Step, keeping_overwritten, train
+
+
+def optimize_embedding(
+    denoiser: Denoiser,
+    latent: Tensor,
+    conditioning: Conditioning,
+    *,
+    steps: int = 60,
+    learning_rate: float = 1e-2,
+    samples: int = 4,
+    seed: int = 0,
+    on_step: Callable[[Step], None] = lambda step: None,
+) -> tuple[Conditioning, History]:
+    """Find the embedding near the target text's that best explains the photo.
+
+    Args:
+        latent: the photo, [1, C, ...], in the model's scale.
+        conditioning: the target text, or a source caption that is to anchor many targets. Left unchanged.
+        steps, learning_rate: of Adam. The paper: 100 x 1e-3 (Imagen), 1000 x 2e-3 (Stable Diffusion).
+        samples: (noise, level) pairs a step, the levels stratified over the schedule. The paper: 1.
+        on_step: called after every step; what it raises ends the run.
+
+    Returns:
+        The optimized conditioning, fp32, and the history.
+
+    Raises:
+        NonFiniteLoss: the loss became NaN or infinite.
+    """
+    optimized = {
+        name: tensor.detach().float().clone().requires_grad_() if tensor.is_floating_point() else tensor
+        for name, tensor in conditioning.items()
+    }
+    noise = NoiseSampler(latent, samples, seed)
+    validation = Validation(denoiser, latent)
+
+    def objective() -> tuple[Tensor, Tensor]:
+        return denoising_loss(denoiser, latent, optimized, *noise.draw(denoiser))
+
+    history = History(validation_before=validation.loss(denoiser, optimized, samples))
+    leaves = [tensor for tensor in optimized.values() if tensor.requires_grad]
+    for step in train(leaves, objective, steps, learning_rate, lambda: keeping_overwritten(denoiser)):
+        history.losses.append(step.loss)
+        on_step(step)
+    optimized = {name: tensor.detach() for name, tensor in optimized.items()}
+    history.validation_after = validation.loss(denoiser, optimized, samples)
+    # A forward and a backward through activations; the validation set is evaluated twice, forward only.
+    history.forward_equivalents = steps * samples * 2 + 2 * validation.pairs
+    return optimized, history

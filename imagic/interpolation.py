@@ -1,0 +1,60 @@
+"""Stage C: move from the optimized embedding towards the target's (arXiv 2210.09276, Eq. 3)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from .denoiser import Conditioning
+
+# Repeating a prompt more often than this to reach a common length costs more than it keeps; ComfyUI's own limit.
+MAX_REPEATS = 4
+
+
+def interpolate(optimized: Conditioning, target: Conditioning, eta: float) -> Conditioning:
+    """The conditioning `eta` of the way from `optimized` (0) to `target` (1); beyond 0..1 it extrapolates.
+
+    Prompts of unequal length are brought to a common one first, see `match_lengths`. Masks become the union of both.
+    What only one side has is taken from it.
+
+    Raises:
+        ValueError: the two come from different text encoders.
+    """
+    result = {**optimized, **target}
+    for name in optimized.keys() & target.keys():
+        start, end = optimized[name], target[name]
+        if start.ndim != end.ndim or start.ndim > 2 and start.shape[-1] != end.shape[-1]:
+            raise ValueError(
+                f"The optimized and the target conditioning do not fit together: {name} is {list(start.shape)} and "
+                f"{list(end.shape)}. Encode both texts with the text encoder of the same checkpoint."
+            )
+        if start.shape != end.shape:
+            start, end = match_lengths(start, end)
+        if end.is_floating_point():
+            result[name] = torch.lerp(start.float(), end.float(), eta).to(end.dtype)
+        else:
+            result[name] = torch.maximum(start.to(end.dtype), end)
+    return result
+
+
+def match_lengths(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring two sequences [1, tokens, ...] of unequal length to the same one, without inventing content.
+
+    Each is repeated to their least common multiple: attention over a sequence repeated k times gives what attention
+    over the sequence gives, so both ends of the interpolation stay exactly what they were, where zero padding would
+    put keys into the softmax that no text encoder ever produced. Where that takes too many repeats, the shorter one is
+    extended by its last token, which is the text encoder's own padding.
+    """
+    common = math.lcm(a.shape[1], b.shape[1])
+    if common <= MAX_REPEATS * max(a.shape[1], b.shape[1]):
+        return _repeat(a, common), _repeat(b, common)
+    longest = max(a.shape[1], b.shape[1])
+    return _extend(a, longest), _extend(b, longest)
+
+
+def _repeat(x: Tensor, length: int) -> Tensor:
+    return x.repeat(1, length // x.shape[1], *[1 for _ in x.shape[2:]])
+
+
+def _extend(x: Tensor, length: int) -> Tensor:
+    return torch.cat([x, x[:, -1:].expand(-1, length - x.shape[1], *[-1 for _ in x.shape[2:]])], dim=1)

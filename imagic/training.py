@@ -1,0 +1,81 @@
+"""The loop both training stages share."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .denoiser import Denoiser
+
+
+class NonFiniteLoss(ValueError):
+    """The loss became NaN or infinite, so nothing that was learned is worth keeping."""
+
+    def __init__(self, step: int, learning_rate: float):
+        super().__init__(
+            f"The loss became NaN or infinite at step {step} with learning rate {learning_rate:g}. "
+            f"Lower the learning rate (try {learning_rate / 10:g}) or run the model in fp32 or bf16."
+        )
+        self.step, self.learning_rate = step, learning_rate
+
+
+@dataclass
+class Step:
+    """What a finished step has to show."""
+
+    number: int  # 1 .. total
+    total: int
+    loss: float
+    denoised: Tensor  # the clean latent predicted from a half-noised photo, [1, C, ...]: the reconstruction so far
+
+
+@dataclass
+class History:
+    """What a stage did and what it cost."""
+
+    losses: list[float] = field(default_factory=list)  # one a step
+    validation_before: float = float("nan")
+    validation_after: float = float("nan")
+    # One network evaluation on one latent counts 1, a backward through activations 1 more, a weight gradient 1 more.
+    forward_equivalents: int = 0
+
+
+def keeping_overwritten(denoiser: Denoiser) -> AbstractContextManager:
+    """A context in which autograd keeps copies of what the network overwrites; costs nothing where it does not."""
+    return torch.autograd.graph.allow_mutation_on_saved_tensors() if denoiser.overwrites else nullcontext()
+
+
+def train(
+    parameters: list[Tensor],
+    objective: Callable[[], tuple[Tensor, Tensor]],
+    steps: int,
+    learning_rate: float,
+    around: Callable[[], AbstractContextManager] = nullcontext,
+) -> Iterator[Step]:
+    """Minimize `objective` by Adam, yielding after every step.
+
+    Args:
+        parameters: fp32 leaves that require gradients.
+        objective: draws a batch and returns its losses [N], levels ascending, and predicted clean latents [N, C, ...].
+        around: a context entered for each forward and backward, e.g. the adapter that injects `parameters`.
+
+    Raises:
+        NonFiniteLoss: at the step whose loss is not finite, before it is yielded.
+    """
+    # The fused kernel is one launch instead of several per tensor; only these two devices have had it for long.
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
+    for number in range(1, steps + 1):
+        optimizer.zero_grad(set_to_none=True)
+        with around():
+            losses, denoised = objective()
+            loss = losses.mean()
+            loss.backward()
+        optimizer.step()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NonFiniteLoss(number, learning_rate)
+        middle = len(denoised) // 2
+        yield Step(number, steps, value, denoised[middle : middle + 1].detach())

@@ -1,0 +1,20 @@
+"""The nodes. Their ids are part of every saved workflow and never change."""
+
+from .demo_checkpoint import DemoCheckpoint
+from .fine_tune_unet import FineTuneUNet
+from .interpolate_embedding import InterpolateEmbedding
+from .optimize_embedding import OptimizeEmbedding
+
+NODE_CLASS_MAPPINGS = {
+    "ImagicOptimizeEmbedding": OptimizeEmbedding,
+    "ImagicFineTuneUNet": FineTuneUNet,
+    "ImagicInterpolateEmbedding": InterpolateEmbedding,
+    "ImagicDemoCheckpoint": DemoCheckpoint,
+}
+
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "ImagicOptimizeEmbedding": "Imagic Optimize Embedding",
+    "ImagicFineTuneUNet": "Imagic Fine-Tune UNet",
+    "ImagicInterpolateEmbedding": "Imagic Interpolate Embedding",
+    "ImagicDemoCheckpoint": "Imagic Demo Checkpoint",
+}

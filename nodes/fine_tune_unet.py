@@ -1,0 +1,146 @@
+"""Stage B as a node."""
+
+import time
+
+from ..imagic.finetuning import TUNE_MODES, fine_tune
+from . import inputs, report
+from .host.training import Progress, apply_update, latent_channels, lora_file_layout, training
+
+
+class FineTuneUNet:
+    CATEGORY = "Imagic"
+    DESCRIPTION = (
+        "Stage B of Imagic: with the optimized embedding frozen, tunes the model until it reconstructs the photo. "
+        "The tuned model is a clone with native patches; the model that goes in is not changed."
+    )
+    SEARCH_ALIASES = ["imagic", "train lora", "dreambooth", "fine-tune", "edit photo"]
+    RETURN_TYPES = ("MODEL", "LORA_MODEL", "LOSS_MAP")
+    RETURN_NAMES = ("model", "lora", "loss")
+    OUTPUT_TOOLTIPS = (
+        "The tuned model: a clone of the input with patches, to sample from.",
+        "The update alone, for Save LoRA and Load LoRA Model.",
+        "The loss of every step, for Plot Loss Graph.",
+    )
+    FUNCTION = "tune"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "The base model. It is not changed."}),
+                "latent": ("LATENT", {"tooltip": "The photo to edit, from VAE Encode: one picture."}),
+                "conditioning": ("CONDITIONING", {"tooltip": "The optimized conditioning from Optimize Embedding."}),
+                "tune": (
+                    list(TUNE_MODES),
+                    {
+                        "default": "LoRA",
+                        "tooltip": "LoRA: small updates beside every layer, least memory. attention: the full weights "
+                        "of the attention layers. all weights: the paper's way, most memory; lower the learning rate.",
+                    },
+                ),
+                "rank": (
+                    "INT",
+                    {
+                        "default": 16,
+                        "min": 1,
+                        "max": 512,
+                        "advanced": True,
+                        "tooltip": "Rank of the LoRA, 4-64; unused by the other choices. Higher can hold more detail.",
+                    },
+                ),
+                "steps": (
+                    "INT",
+                    {
+                        "default": 100,
+                        "min": 1,
+                        "max": 10000,
+                        "tooltip": "Tuning steps. More keeps the photo better and edits less. 50-200 with several "
+                        "samples a step; the paper takes 1500 with one.",
+                    },
+                ),
+                "learning_rate": (
+                    "FLOAT",
+                    {
+                        "default": 0.001,
+                        "min": 1e-8,
+                        "max": 1.0,
+                        "step": 1e-6,
+                        "round": False,
+                        "tooltip": "Of Adam. LoRA: 0.0001-0.002. Full weights: 0.0000005 (paper) to 0.0002.",
+                    },
+                ),
+                "samples": (
+                    "INT",
+                    {
+                        "default": 8,
+                        "min": 1,
+                        "max": 64,
+                        "tooltip": "Noise samples a step, spread evenly over the noise levels. 4-8; the paper takes 1. "
+                        "More is steadier, and costs time and memory in proportion.",
+                    },
+                ),
+                "gradient_checkpointing": (
+                    "BOOLEAN",
+                    {
+                        "default": False,
+                        "advanced": True,
+                        "tooltip": "Compute each block again instead of remembering it: about a third slower, a "
+                        "fraction of the memory.",
+                    },
+                ),
+                "seed": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 0xFFFFFFFFFFFFFFFF,
+                        "control_after_generate": False,
+                        "tooltip": "Of the noise and the LoRA's start. The same seed gives the same model on the same "
+                        "machine.",
+                    },
+                ),
+            },
+            "hidden": {"node_id": "UNIQUE_ID"},
+        }
+
+    def tune(
+        self,
+        model,
+        latent,
+        conditioning,
+        tune,
+        rank,
+        steps,
+        learning_rate,
+        samples,
+        gradient_checkpointing,
+        seed,
+        node_id=None,
+    ):
+        started = time.monotonic()
+        inputs.within("steps", steps, 1, 10000)
+        inputs.within("samples", samples, 1, 64)
+        inputs.within("learning_rate", learning_rate, 1e-8, 1.0)
+        inputs.within("rank", rank, 1, 512)
+        photo = inputs.photo(latent, latent_channels(model))
+        text, fixed = inputs.single_entry(conditioning, "optimized")
+        with (
+            training(model, photo, text, fixed, samples) as (denoiser, clean, text),
+            Progress(model, "Tuning the model", steps, node_id) as progress,
+        ):
+            update, history = fine_tune(
+                denoiser,
+                clean,
+                text,
+                tune=tune,
+                rank=rank,
+                steps=steps,
+                learning_rate=learning_rate,
+                samples=samples,
+                gradient_checkpointing=gradient_checkpointing,
+                seed=seed,
+                on_step=progress,
+            )
+        lora = lora_file_layout(update)
+        outputs = (apply_update(model, lora), lora, report.loss_map(history))
+        return report.result(outputs, history, time.monotonic() - started)

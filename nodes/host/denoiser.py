@@ -1,0 +1,63 @@
+"""ComfyUI's MODEL as a `Denoiser`."""
+
+import importlib.util
+
+import torch
+from comfy.ldm.modules.attention import attention_pytorch
+from torch import Tensor
+
+from ...imagic.denoiser import Conditioning
+
+
+class HostDenoiser:
+    """The host's loaded model behind the one abstraction of `imagic`.
+
+    Everything model-specific is asked of the host: its sampling object knows the schedule, how noise is added and what
+    the network predicts, `extra_conds` knows what a prompt becomes, `apply_model` runs the network.
+    """
+
+    # Hosts from before ComfyUI trained LoRAs itself add in place inside their transformer blocks.
+    overwrites = importlib.util.find_spec("comfy_extras.nodes_train") is None
+
+    def __init__(self, model, fixed: dict):
+        """
+        Args:
+            model: a ModelPatcher whose model is loaded.
+            fixed: entries of the CONDITIONING that are no text tensors, passed on as they are (sizes, guidance, ...).
+        """
+        self.base = model.model
+        self.network = self.base.diffusion_model
+        self.device = model.load_device
+        self.fixed = fixed
+        self.options = {
+            **model.model_options.get("transformer_options", {}),
+            "cond_or_uncond": [0],
+            # The host's choice may be a kernel without a backward. Hosts too old to know this key have none of those.
+            "optimized_attention_override": lambda _, *args, **kwargs: attention_pytorch(*args, **kwargs),
+        }
+
+    def sigma(self, quantile: Tensor) -> Tensor:
+        percent_to_sigma = self.base.model_sampling.percent_to_sigma
+        return torch.tensor([percent_to_sigma(1 - q) for q in quantile.tolist()], device=self.device)
+
+    def add_noise(self, latent: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+        return self.base.model_sampling.noise_scaling(sigma.view(-1, *[1] * (noise.ndim - 1)), noise, latent)
+
+    def loss_weight(self, sigma: Tensor) -> Tensor:
+        # calculate_denoised is linear in the model's output: probe its slope.
+        shape = (len(sigma), 1, 1, 1)
+        zero, one = torch.zeros(shape, device=sigma.device), torch.ones(shape, device=sigma.device)
+        denoised = self.base.model_sampling.calculate_denoised
+        return (denoised(sigma, one, zero) - denoised(sigma, zero, zero)).flatten().square().reciprocal()
+
+    def __call__(self, noisy: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        count, size = len(noisy), tuple(noisy.shape[2:])
+        parameters = {"width": size[-1] * 8, "height": size[-2] * 8, "prompt_type": "positive"}
+        parameters |= {**self.fixed, **conditioning, "noise": noisy, "device": self.device}
+        area = (*size, *[0 for _ in size])  # the whole latent; older hosts cannot do without
+        inputs = {
+            name: cond.process_cond(batch_size=count, device=self.device, area=area).cond
+            for name, cond in self.base.extra_conds(**parameters).items()
+        }
+        options = {**self.options, "sigmas": sigma}
+        return self.base.apply_model(noisy, sigma, transformer_options=options, **inputs)

@@ -1,0 +1,116 @@
+"""Everything around a training run inside ComfyUI: loading, autograd, progress, cancelling."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import comfy.model_management
+import comfy.sd
+import comfy.utils
+import latent_preview
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ...imagic.denoiser import Conditioning
+from ...imagic.frozen import frozen
+from ...imagic.training import Step
+from .denoiser import HostDenoiser
+
+SECONDS_BETWEEN_PREVIEWS = 1.0
+
+
+@contextmanager
+def training(
+    model, samples: Tensor, conditioning: Conditioning, fixed: dict, batch: int
+) -> Iterator[tuple[HostDenoiser, Tensor, Conditioning]]:
+    """Load MODEL and make it trainable-through, without changing it.
+
+    Args:
+        samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
+        conditioning, fixed: the tensors and the other entries of a CONDITIONING.
+        batch: latents per forward, for the host's estimate of memory.
+
+    Yields:
+        The denoiser, the latent in the model's scale and the conditioning, on the model's device.
+    """
+    # Activations are kept for the backward pass, so ask for several times what sampling needs.
+    required = model.model.memory_required([4 * batch, *samples.shape[1:]])
+    comfy.model_management.load_models_gpu([model], memory_required=required)
+    # Newer hosts let a model know its patcher while it runs.
+    begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
+    # The host runs nodes in inference mode; leaving it does not unmark what was made in it, hence the clones.
+    with torch.inference_mode(False), torch.enable_grad(), frozen(model.model):
+        begin()
+        try:
+            device = model.load_device
+            latent = model.model.process_latent_in(samples.clone()).to(device, torch.float32)
+            conditioning = {name: tensor.clone().to(device) for name, tensor in conditioning.items()}
+            yield HostDenoiser(model, fixed), latent, conditioning
+        finally:
+            end()
+
+
+def latent_channels(model) -> int:
+    """Channels of the latents MODEL works on. Older hosts know it of the network only."""
+    return getattr(model.model.latent_format, "latent_channels", None) or model.model.diffusion_model.in_channels
+
+
+def apply_update(model, update: dict[str, Tensor]):
+    """A clone of MODEL with the update as native patches, by the way the host's own Load LoRA takes."""
+    return comfy.sd.load_lora_for_models(model, None, update, 1.0, 0.0)[0]
+
+
+def lora_file_layout(update: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Name an update as every host's LoRA loader knows it: "lora_unet_" and the layer's path with underscores."""
+    named = {}
+    for key, tensor in update.items():
+        for suffix in (".lora_down.weight", ".lora_up.weight", ".alpha", ".diff", ".diff_b"):
+            if key.endswith(suffix):
+                layer = key.removesuffix(suffix).replace(".", "_")
+                named[f"lora_unet_{layer}{suffix}"] = tensor.cpu().contiguous()
+    return named
+
+
+class Progress:
+    """Shows a run on the node and in the console, and ends it within a step when the user cancels."""
+
+    def __init__(self, model, title: str, steps: int, node_id: str | None):
+        self.bar = comfy.utils.ProgressBar(steps)
+        self.console = tqdm(total=steps, desc=title, disable=not comfy.utils.PROGRESS_BAR_ENABLED)
+        self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+        self.say = _text_sender(node_id)
+        self.started = time.monotonic()
+        self.next_preview = 0.0
+
+    def __call__(self, step: Step) -> None:
+        # Newer hosts call their progress hook, which would notice, only a few times a second.
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        now = time.monotonic()
+        preview = None
+        if self.previewer is not None and (now >= self.next_preview or step.number == step.total):
+            preview = self.previewer.decode_latent_to_preview_image("JPEG", step.denoised)
+            self.next_preview = now + SECONDS_BETWEEN_PREVIEWS
+        self.bar.update_absolute(step.number, step.total, preview)
+        self.console.set_postfix_str(f"loss {step.loss:.4f}", refresh=False)
+        self.console.update()
+        if preview is not None or step.number in (1, step.total):
+            left = (now - self.started) / step.number * (step.total - step.number)
+            self.say(f"step {step.number} of {step.total}, loss {step.loss:.4f}, {left:.0f} s left")
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.console.close()
+
+
+def _text_sender(node_id: str | None) -> Callable[[str], None]:
+    """Writes a line on the node, on hosts that can."""
+    # Not imported: a host used as a library has no server, and loading it then would start half of one.
+    server = getattr(sys.modules.get("server"), "PromptServer", None)
+    send = getattr(getattr(server, "instance", None), "send_progress_text", None)
+    if send is None or node_id is None:
+        return lambda text: None
+    return lambda text: send(text, node_id)

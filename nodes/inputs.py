@@ -1,0 +1,90 @@
+"""Checks what a user wired in, before any work: one sentence that says what to change."""
+
+import torch
+from torch import Tensor
+
+from ..imagic.denoiser import Conditioning
+
+# Entries of a CONDITIONING that steer where or when it acts. Stage A would have to guess what they mean for a photo.
+REGIONAL = {
+    "area": "an area",
+    "mask": "a mask",
+    "control": "a ControlNet",
+    "gligen": "GLIGEN boxes",
+    "start_percent": "a timestep range",
+    "hooks": "hooks",
+}
+# Tensors of an entry that are not what a text encoder made.
+NOT_TEXT = {"attention_mask", "concat_latent_image", "concat_mask", "concat_image", "noise_augmentation", "mask"}
+
+
+def photo(latent: dict, model_channels: int) -> Tensor:
+    """The LATENT's samples, [1, C, ...].
+
+    Raises:
+        ValueError: there is no latent, several, one of another model, or one with NaN.
+    """
+    samples = latent.get("samples") if isinstance(latent, dict) else None
+    if not isinstance(samples, Tensor) or samples.ndim not in (4, 5) or samples.numel() == 0:
+        raise ValueError("The latent is empty or not a picture: connect VAE Encode with the photo to edit.")
+    if len(samples) != 1:
+        raise ValueError(
+            f"The latent holds {len(samples)} pictures, and Imagic edits one at a time: "
+            "pick one with Latent From Batch or load a single image."
+        )
+    if samples.shape[1] != model_channels:
+        raise ValueError(
+            f"The latent has {samples.shape[1]} channels but the model works on {model_channels}: "
+            "encode the photo with the VAE that belongs to this model."
+        )
+    if not torch.isfinite(samples).all():
+        raise ValueError("The latent holds NaN or infinite values: encode the photo again, with the VAE in fp32.")
+    return samples
+
+
+def single_entry(conditioning: list, name: str) -> tuple[Conditioning, dict]:
+    """The text tensors of a CONDITIONING with one entry, and everything else in it.
+
+    Raises:
+        ValueError: it is empty, has several entries, is not from a text encoder, or acts on a part of the picture only.
+    """
+    entries = list(conditioning or [])
+    if not entries or not isinstance(entries[0][0], Tensor) or entries[0][0].numel() == 0:
+        raise ValueError(f"The {name} conditioning is empty: connect CLIP Text Encode with the text.")
+    if len(entries) > 1:
+        raise ValueError(
+            f"The {name} conditioning has {len(entries)} entries: connect CLIP Text Encode directly, "
+            "and combine conditionings after Interpolate Embedding."
+        )
+    tokens, extras = entries[0]
+    if tokens.ndim != 3 or not tokens.is_floating_point():
+        raise ValueError(
+            f"The {name} conditioning is {list(tokens.shape)}, not tokens of a text: connect CLIP Text Encode "
+            "of the same checkpoint."
+        )
+    if not torch.isfinite(tokens).all():
+        raise ValueError(f"The {name} conditioning holds NaN or infinite values: run the text encoder in fp32.")
+    for key, what in REGIONAL.items():
+        if extras.get(key) is not None:
+            raise ValueError(
+                f"The {name} conditioning carries {what}: connect CLIP Text Encode directly, and add {what} "
+                "after Interpolate Embedding."
+            )
+    return text_tensors(tokens, extras)
+
+
+def text_tensors(tokens: Tensor, extras: dict) -> tuple[Conditioning, dict]:
+    """Split an entry of a CONDITIONING into the tensors a text encoder made and everything else."""
+    text = {
+        name: value
+        for name, value in extras.items()
+        if isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 1 and name not in NOT_TEXT
+    }
+    fixed = {name: value for name, value in extras.items() if name not in text}
+    return {"cross_attn": tokens, **text}, fixed
+
+
+def within(name: str, value: float, low: float, high: float) -> None:
+    """Raises ValueError unless low <= value <= high. The graph editor enforces it too, scripts do not."""
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value:g}: set it between {low:g} and {high:g}.")

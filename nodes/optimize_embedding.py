@@ -1,0 +1,107 @@
+"""Stage A as a node."""
+
+import time
+
+from ..imagic.embedding import optimize_embedding
+from . import inputs, report
+from .host.training import Progress, latent_channels, training
+
+
+class OptimizeEmbedding:
+    CATEGORY = "Imagic"
+    DESCRIPTION = (
+        "Stage A of Imagic: with the model frozen, optimizes the embedding of the target text until the model "
+        "reconstructs the photo from it. Feed the result to Fine-Tune UNet and Interpolate Embedding."
+    )
+    SEARCH_ALIASES = ["imagic", "textual inversion", "edit photo", "text embedding optimization"]
+    RETURN_TYPES = ("CONDITIONING", "LOSS_MAP")
+    RETURN_NAMES = ("optimized", "loss")
+    OUTPUT_TOOLTIPS = (
+        "The optimized conditioning: the photo in the model's language (eta 0).",
+        "The loss of every step, for Plot Loss Graph.",
+    )
+    FUNCTION = "optimize"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "The base model. It is not changed."}),
+                "latent": ("LATENT", {"tooltip": "The photo to edit, from VAE Encode: one picture."}),
+                "conditioning": (
+                    "CONDITIONING",
+                    {
+                        "tooltip": "The target text ('a photo of a sitting dog'), or a caption of the photo as it is, "
+                        "which can then serve many targets without tuning again."
+                    },
+                ),
+                "steps": (
+                    "INT",
+                    {
+                        "default": 60,
+                        "min": 1,
+                        "max": 10000,
+                        "tooltip": "Optimization steps. 30-100 suffice with several samples a step; "
+                        "the paper takes 100 to 1000 with one.",
+                    },
+                ),
+                "learning_rate": (
+                    "FLOAT",
+                    {
+                        "default": 0.01,
+                        "min": 1e-7,
+                        "max": 1.0,
+                        "step": 1e-5,
+                        "round": False,
+                        "tooltip": "Of Adam. Higher moves further from the text, which reconstructs better and edits "
+                        "less. 0.001-0.02.",
+                    },
+                ),
+                "samples": (
+                    "INT",
+                    {
+                        "default": 4,
+                        "min": 1,
+                        "max": 64,
+                        "tooltip": "Noise samples a step, spread evenly over the noise levels. 2-8; the paper takes 1. "
+                        "More is steadier, and costs time and memory in proportion.",
+                    },
+                ),
+                "seed": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 0xFFFFFFFFFFFFFFFF,
+                        "control_after_generate": False,
+                        "tooltip": "Of the noise. The same seed gives the same embedding on the same machine.",
+                    },
+                ),
+            },
+            "hidden": {"node_id": "UNIQUE_ID"},
+        }
+
+    def optimize(self, model, latent, conditioning, steps, learning_rate, samples, seed, node_id=None):
+        started = time.monotonic()
+        inputs.within("steps", steps, 1, 10000)
+        inputs.within("samples", samples, 1, 64)
+        inputs.within("learning_rate", learning_rate, 1e-7, 1.0)
+        photo = inputs.photo(latent, latent_channels(model))
+        text, fixed = inputs.single_entry(conditioning, "target")
+        with (
+            training(model, photo, text, fixed, samples) as (denoiser, clean, text),
+            Progress(model, "Optimizing the embedding", steps, node_id) as progress,
+        ):
+            optimized, history = optimize_embedding(
+                denoiser,
+                clean,
+                text,
+                steps=steps,
+                learning_rate=learning_rate,
+                samples=samples,
+                seed=seed,
+                on_step=progress,
+            )
+        tensors = {name: tensor.cpu() for name, tensor in optimized.items()}
+        entry = [tensors.pop("cross_attn"), {**fixed, **tensors}]
+        return report.result(([entry], report.loss_map(history)), history, time.monotonic() - started)

@@ -1,0 +1,20 @@
+"""What a training node tells besides its outputs."""
+
+from ..imagic.training import History
+
+
+def loss_map(history: History) -> dict:
+    """The host's LOSS_MAP, which Plot Loss Graph draws; the validation loss is one number before and one after."""
+    return {"loss": history.losses, "validation": [history.validation_before, history.validation_after]}
+
+
+def result(outputs: tuple, history: History, seconds: float) -> dict:
+    """A node's result with a summary that the host sends to whoever queued the graph."""
+    summary = {
+        "steps": len(history.losses),
+        "seconds": seconds,
+        "forward_equivalents": history.forward_equivalents,
+        "validation_before": history.validation_before,
+        "validation_after": history.validation_after,
+    }
+    return {"ui": {"imagic": [summary]}, "result": outputs}
