@@ -67,6 +67,11 @@ class Server:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def running(self) -> bool:
+        """Whether the host is still alive."""
+        return self._process.poll() is None
+
     def tail(self, lines: int = 25) -> str:
         """The end of the host's log."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
@@ -121,7 +126,7 @@ class Server:
         with requests.Session() as session:
             session.trust_env = False  # a proxy has no business between us and this machine
             while time.monotonic() < deadline:
-                if self._process.poll() is not None:
+                if not self.running:
                     raise ServerError(f"{self.host} ended while starting; the end of {self.log}:\n{self.tail()}")
                 try:
                     session.get(f"{self.address}/system_stats", timeout=5).raise_for_status()

@@ -1,0 +1,27 @@
+"""The demo's graph, in the format that ComfyUI's API takes."""
+
+from __future__ import annotations
+
+import json
+
+from scripts import hosts
+from scripts.client import Graph
+
+FOLDER = hosts.ROOT / "example_workflows"
+DEMO = FOLDER / "api" / "imagic_demo.json"
+PHOTO = FOLDER / "imagic_demo_photo.png"
+
+
+def load() -> Graph:
+    """The graph as it is in the repository."""
+    return json.loads(DEMO.read_text(encoding="utf-8"))
+
+
+def node(graph: Graph, title: str) -> str:
+    """The id of the node with this title."""
+    return next(name for name, content in graph.items() if content["_meta"]["title"] == title)
+
+
+def inputs(graph: Graph, title: str) -> dict:
+    """The inputs of the node with this title, to read or to change."""
+    return graph[node(graph, title)]["inputs"]
