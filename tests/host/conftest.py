@@ -14,6 +14,7 @@ import pytest
 from scripts import hosts
 from scripts.client import Client
 from scripts.server import Server, link_pack
+from tests.host.studio import Studio
 
 FOLDER = Path(__file__).parent
 HOST = pytest.StashKey[hosts.Host]()
@@ -80,3 +81,9 @@ def client(server):
     """A fresh connection to the server."""
     with Client(server.address) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def studio(pack):
+    """The demo model and a photo, with every node at hand."""
+    return Studio(pack)

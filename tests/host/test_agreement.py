@@ -1,0 +1,53 @@
+"""The host's MODEL and a diffusers pipeline are two implementations of one Denoiser: they must agree in numbers."""
+
+import torch
+
+from demo.load import pipeline
+from imagic.diffusers import DiffusersDenoiser
+
+
+def measure(objective, denoiser, latent, text):
+    """Losses at four levels, and the gradients to the conditioning and to a weight at either end of the network."""
+    noise = torch.randn(4, *latent.shape[1:], generator=torch.Generator().manual_seed(0))
+    sigma = denoiser.sigma(torch.tensor([0.1, 0.35, 0.6, 0.9]))
+    tokens = text["cross_attn"].detach().clone().requires_grad_()
+    weights = [weight for name, weight in sorted(conv_weights(denoiser.network).items())]
+    for weight in weights:
+        weight.requires_grad_()
+    losses, _ = objective.denoising_loss(denoiser, latent, {**text, "cross_attn": tokens}, noise, sigma)
+    return sigma, losses.detach(), torch.autograd.grad(losses.mean(), [tokens, *weights])
+
+
+def conv_weights(network) -> dict[str, torch.Tensor]:
+    """The first and the last convolution, under the names of either layout."""
+    state = dict(network.named_parameters())
+    first = state.get("conv_in.weight", state.get("input_blocks.0.0.weight"))
+    return {"first": first, "last": state.get("conv_out.weight", state.get("out.2.weight"))}
+
+
+def test_loss_and_gradients_agree(studio):
+    training, inputs = studio.module("nodes.host.training"), studio.module("nodes.inputs")
+    objective = studio.module("imagic.objective")
+    text, fixed = inputs.single_entry(studio.target, "target")
+    with training.training(studio.model, studio.latent["samples"], text, fixed, 4) as (denoiser, latent, text_):
+        host = measure(objective, denoiser, latent, text_)
+        diffusers = measure(objective, DiffusersDenoiser(pipeline()), latent, text_)
+    torch.testing.assert_close(diffusers[0], host[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(diffusers[1], host[1], atol=1e-4, rtol=1e-4)
+    for ours, theirs in zip(diffusers[2], host[2], strict=True):
+        assert theirs.abs().max() > 0
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_the_hosts_text_encoder_and_autoencoder_are_the_pipelines(studio):
+    pipe = pipeline()
+    ids = torch.tensor([studio.clip.tokenize("a red cat sitting on the grass")["l"][0]])[..., 0].long()
+    with torch.no_grad():
+        embedded = pipe.text_encoder(ids).last_hidden_state
+        pixels = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(0))
+        latent = pipe.vae.encode(pixels.movedim(-1, 1) * 2 - 1).latents
+        decoded = (pipe.vae.decode(latent).sample.movedim(1, -1) + 1) / 2
+    torch.testing.assert_close(studio.text("a red cat sitting on the grass")[0][0], embedded, atol=1e-4, rtol=1e-4)
+    in_model = studio.model.model.process_latent_in(studio.encode(pixels)["samples"])
+    torch.testing.assert_close(in_model, latent, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(studio.decode(studio.encode(pixels)), decoded.clamp(0, 1), atol=1e-4, rtol=1e-4)

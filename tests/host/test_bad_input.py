@@ -1,0 +1,81 @@
+"""Whatever is wired in wrong is refused in one sentence, before any work."""
+
+import pytest
+import torch
+
+TOKENS = torch.zeros(1, 77, 128)
+
+
+def latents(studio):
+    good = studio.latent["samples"]
+    return {
+        "nothing": ({}, "VAE Encode"),
+        "no tensor": ({"samples": None}, "VAE Encode"),
+        "audio": ({"samples": torch.zeros(1, 64, 1024)}, "VAE Encode"),
+        "several photos": ({"samples": good.repeat(2, 1, 1, 1)}, "one at a time"),
+        "another model's": ({"samples": torch.zeros(1, 16, 16, 16)}, "16 channels but the model works on 4"),
+        "NaN": ({"samples": torch.full((1, 4, 16, 16), float("nan"))}, "NaN"),
+    }
+
+
+CONDITIONINGS = {
+    "empty": ([], "is empty"),
+    "no tokens": ([[None, {}]], "is empty"),
+    "zero tokens": ([[torch.zeros(1, 0, 128), {}]], "is empty"),
+    "audio": ([[torch.zeros(1, 128, 4, 4), {}]], "not tokens of a text"),
+    "several": ([[TOKENS, {}], [TOKENS, {}]], "has 2 entries"),
+    "area": ([[TOKENS, {"area": (8, 8, 0, 0)}]], "carries an area"),
+    "mask": ([[TOKENS, {"mask": torch.ones(1, 16, 16)}]], "carries a mask"),
+    "control": ([[TOKENS, {"control": object()}]], "carries a ControlNet"),
+    "timesteps": ([[TOKENS, {"start_percent": 0.0, "end_percent": 0.5}]], "carries a timestep range"),
+    "NaN": ([[TOKENS * float("nan"), {}]], "NaN"),
+}
+
+NUMBERS = {
+    "optimize": [("steps", 0), ("steps", 10**6), ("samples", 0), ("learning_rate", 0.0), ("learning_rate", 5.0)],
+    "tune": [("steps", 0), ("samples", 65), ("rank", 0), ("rank", 10**4), ("learning_rate", -1.0)],
+}
+
+
+@pytest.fixture
+def refused(studio, monkeypatch):
+    """Calls a stage and returns its complaint; any work done is a failure."""
+    monkeypatch.setattr(
+        studio.module("nodes.host.training").comfy.model_management,
+        "load_models_gpu",
+        lambda *_, **__: pytest.fail("the model was loaded before the input was checked"),
+    )
+
+    def call(stage, **changes):
+        with pytest.raises(ValueError) as error:  # noqa: PT011 - each test matches its own sentence
+            getattr(studio, stage)(**changes)
+        sentence = str(error.value)
+        assert "\n" not in sentence
+        assert sentence.endswith(".")
+        return sentence
+
+    return call
+
+
+@pytest.mark.parametrize("stage", ["optimize", "tune"])
+@pytest.mark.parametrize("case", ["nothing", "no tensor", "audio", "several photos", "another model's", "NaN"])
+def test_latents(studio, refused, stage, case):
+    latent, message = latents(studio)[case]
+    assert message in refused(stage, latent=latent)
+
+
+@pytest.mark.parametrize("stage", ["optimize", "tune"])
+@pytest.mark.parametrize("case", CONDITIONINGS)
+def test_conditionings(refused, stage, case):
+    conditioning, message = CONDITIONINGS[case]
+    assert message in refused(stage, conditioning=conditioning)
+
+
+@pytest.mark.parametrize(("stage", "name", "value"), [(s, n, v) for s, cases in NUMBERS.items() for n, v in cases])
+def test_numbers_out_of_range(refused, stage, name, value):
+    assert f"{name} is {value:g}: set it between" in refused(stage, **{name: value})
+
+
+def test_unknown_choice_of_what_to_tune(studio):
+    with pytest.raises(ValueError, match="choose one of LoRA, attention, all weights"):
+        studio.tune(tune="everything")

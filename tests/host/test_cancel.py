@@ -1,0 +1,73 @@
+"""Cancel, progress and previews, as a user at the graph editor sees them."""
+
+import io
+import time
+
+import pytest
+from PIL import Image
+
+from scripts import workflow
+from scripts.client import Interrupted
+
+A, B = "A: optimize the embedding", "B: tune the model"
+
+
+@pytest.fixture
+def graph(client):
+    """Only the two stages, and something that wants their results."""
+    graph = workflow.load()
+    workflow.inputs(graph, "Photo")["image"] = client.upload_image(workflow.PHOTO)
+    for title in ("C: from the photo to the target", "Sample each eta", "Decode the edits", "Edits"):
+        del graph[workflow.node(graph, title)]
+    workflow.inputs(graph, "Sample eta 0").update(steps=1)
+    workflow.inputs(graph, A).update(steps=2, samples=1)
+    workflow.inputs(graph, B).update(steps=2, samples=1)
+    return graph
+
+
+@pytest.mark.parametrize("stage", [A, B])
+def test_cancel_ends_a_stage_within_a_step_and_the_next_prompt_is_unaffected(client, graph, stage):
+    workflow.inputs(graph, stage).update(seed=101)
+    expected = picture(client, graph, client.run(graph))
+
+    endless = {name: {**content, "inputs": dict(content["inputs"])} for name, content in graph.items()}
+    workflow.inputs(endless, stage).update(steps=9999, seed=102)
+    steps, times = [], {}
+
+    def on_event(event):
+        if event.type == "progress" and event.data.get("node") == workflow.node(endless, stage):
+            steps.append(event.data["value"])
+            if len(steps) == 3:
+                times["cancelled"] = time.monotonic()
+                client.interrupt()
+
+    started = time.monotonic()
+    with pytest.raises(Interrupted):
+        client.run(endless, on_event)
+    # The third report came after at least three steps; ending took no longer than a few of them and never all 9999.
+    a_step = (times["cancelled"] - started) / 3
+    assert time.monotonic() - times["cancelled"] < max(5.0, 3 * a_step)
+    assert max(steps) < 9999
+    # Force both stages to run again on the same server: same bytes as before the cancel.
+    workflow.inputs(graph, stage).update(seed=103)
+    client.run(graph)
+    workflow.inputs(graph, stage).update(seed=101)
+    assert picture(client, graph, client.run(graph)) == expected
+
+
+def test_the_node_shows_its_steps_and_the_picture_so_far(client, graph):
+    workflow.inputs(graph, B).update(steps=5, samples=2, seed=77)
+    events = []
+    client.run(graph, events.append)
+    node = workflow.node(graph, B)
+    progress = [event.data for event in events if event.type == "progress" and event.data.get("node") == node]
+    assert progress[-1]["value"] == progress[-1]["max"] == 5
+    previews = [event.data["image"] for event in events if event.type == "preview"]
+    assert previews
+    assert Image.open(io.BytesIO(previews[-1])).width >= 16
+
+
+def picture(client, graph, run) -> bytes:
+    """The pixels of the reconstruction, without the file's metadata."""
+    (image,) = run.outputs[workflow.node(graph, "Reconstruction")]["images"]
+    return Image.open(io.BytesIO(client.view(image))).tobytes()
