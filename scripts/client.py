@@ -163,6 +163,8 @@ class Client:
             raise ClientError("the graph took longer than allowed") from error
         except (websocket.WebSocketException, OSError) as error:
             raise ClientError(f"the host closed the connection: {error}") from error
+        if not message:
+            raise ClientError("the host closed the connection")
         if isinstance(message, str):
             content = json.loads(message)
             return Event(content["type"], content["data"], time.monotonic())

@@ -1,0 +1,64 @@
+"""What the demo tells and draws."""
+
+import pytest
+from PIL import Image
+
+from scripts import workflow
+from scripts.client import Event
+from scripts.progress import Progress
+from scripts.strip import GAP, PANEL, strip
+
+GRAPH = {"1": {"_meta": {"title": "Tune"}, "inputs": {"steps": 9}}, "2": {"_meta": {"title": "Save"}, "inputs": {}}}
+
+
+def executing(node, at):
+    return Event("executing", {"node": node}, at)
+
+
+def test_seconds_are_kept_for_each_node(capsys):
+    progress = Progress(GRAPH)
+    for event in (
+        executing("1", 10),
+        Event("progress", {"value": 9, "max": 9}, 12),
+        executing("2", 14),
+        executing(None, 15),
+    ):
+        progress(event)
+    assert progress.seconds == {"1": 4, "2": 1}
+    assert "Tune" in capsys.readouterr().out
+
+
+def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(capsys):
+    progress = Progress(GRAPH)
+    progress(executing("1", 0))
+    for step in range(1, 101):
+        progress(Event("progress", {"value": step, "max": 100}, step))
+    progress(executing(None, 101))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert "100/100" in lines[-1]
+
+
+def test_a_strip_shows_all_pictures_from_left_to_right():
+    colours = ("red", "green", "blue")
+    sheet = strip([(colour, Image.new("RGB", (16, 16), colour)) for colour in colours], "three colours")
+    centres = [GAP + PANEL // 2 + n * (PANEL + GAP) for n in range(3)]
+    found = [sheet.getpixel((x, sheet.height // 2)) for x in centres]
+    assert found == [Image.new("RGB", (1, 1), colour).getpixel((0, 0)) for colour in colours]
+
+
+def test_nodes_are_found_by_their_titles():
+    assert workflow.node(GRAPH, "Save") == "2"
+    assert workflow.inputs(GRAPH, "Tune") == {"steps": 9}
+    with pytest.raises(StopIteration):
+        workflow.node(GRAPH, "nothing of that name")
+
+
+def test_the_demos_graph_has_all_that_the_demo_asks_for():
+    from scripts import demo
+
+    graph = workflow.load()
+    titles = (*demo.TRAINING.values(), *demo.SAMPLING, "Photo", "Target text", "Edits", "Reconstruction")
+    assert all(workflow.node(graph, title) for title in titles)
+    interpolation = workflow.inputs(graph, "C: from the photo to the target")
+    assert interpolation["eta"] in [float(eta) for eta in interpolation["sweep"].split(",")]
