@@ -24,7 +24,7 @@ def main() -> None:
         "style": [sys.executable, "-m", "ruff", "check", "."],
         "format": [sys.executable, "-m", "ruff", "format", "--check", "."],
         "without a host": [*pytest, "tests", "--ignore=tests/host"],
-        **{f"ComfyUI {host.version}": [*pytest, "tests/host", "--comfyui", str(host.path)] for host in found},
+        **{f"ComfyUI {host.version}": [*pytest, "tests/host", f"--comfyui={host.path}"] for host in found},
     }
     results = {name: _run(name, command) for name, command in steps.items()}
 
