@@ -1,0 +1,170 @@
+"""What stage B trains computes what the files it is saved as say, and leaves the network alone."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.func import functional_call
+
+from imagic.adapters import LoRA, Weights
+
+from .gaussian import Block, Mean, fingerprint, merged
+
+LAYERS = {
+    "linear": (lambda: nn.Linear(6, 8), (3, 5, 6)),
+    "linear without bias": (lambda: nn.Linear(6, 8, bias=False), (3, 6)),
+    "1x1 convolution": (lambda: nn.Conv2d(6, 8, 1), (2, 6, 5, 7)),
+    "3x3 convolution": (lambda: nn.Conv2d(6, 8, 3), (2, 6, 5, 7)),
+    "padded 3x3 convolution": (lambda: nn.Conv2d(6, 8, 3, padding=1), (2, 6, 5, 7)),
+    "strided 3x3 convolution": (lambda: nn.Conv2d(6, 8, 3, stride=2, padding=1), (2, 6, 6, 8)),
+    "dilated 3x5 convolution": (lambda: nn.Conv2d(6, 8, (3, 5), dilation=2, padding="same"), (2, 6, 9, 9)),
+}
+
+
+class Network(nn.Module):
+    """One block with the layer of interest first, and a layer outside of any block."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        block = nn.Module()
+        block.layer, block.other = layer, nn.Linear(2, 2)
+        self.blocks, self.head = nn.ModuleList([block]), nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.blocks[0].layer(x)
+
+
+def randomized(adapter):
+    """The adapter as after some training."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in adapter.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator))
+    return adapter
+
+
+def test_lora_begins_as_no_change_at_all():
+    network, tokens, pooled = Mean(), torch.randn(3, 2, 8), torch.randn(3, 4)
+    plain = network(tokens, pooled)
+    lora = LoRA(network, rank=4, seed=0)
+    with lora.attached():
+        assert torch.equal(network(tokens, pooled), plain)
+    assert all(down.abs().max() > 0 for down in lora.down.values())
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_lora_beside_a_layer_computes_what_the_merged_weight_computes(kind):
+    make, size = LAYERS[kind]
+    network, x = Network(make()).double(), torch.randn(size, dtype=torch.float64)
+    lora = randomized(LoRA(network, rank=3, seed=0))
+    with lora.attached():
+        beside = network(x)
+    weights = merged(network.state_dict(), {key: tensor.double() for key, tensor in lora.state_dict().items()})
+    torch.testing.assert_close(beside, functional_call(network, weights, x))
+    assert (beside - network(x)).abs().max() > 0.1
+
+
+@given(st.integers(1, 20), st.integers(2, 12), st.integers(2, 12))
+def test_the_rank_is_capped_by_the_layer_and_alpha_is_the_rank(rank, inputs, outputs):
+    lora = LoRA(Network(nn.Linear(inputs, outputs)), rank, seed=0)
+    state, size = lora.state_dict(), min(rank, inputs, outputs)
+    assert state["blocks.0.layer.lora_down.weight"].shape == (size, inputs)
+    assert state["blocks.0.layer.lora_up.weight"].shape == (outputs, size)
+    assert state["blocks.0.layer.alpha"] == size
+
+
+def test_lora_covers_the_layers_of_blocks_and_no_others():
+    assert list(LoRA(Mean(), 1, 0).layers) == ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn", "blocks.1.mlp"]
+
+
+def test_lora_leaves_grouped_convolutions_out():
+    assert list(LoRA(Network(nn.Conv2d(4, 4, 3, groups=4)), 1, 0).layers) == ["blocks.0.other"]
+
+
+def test_a_seed_fixes_where_lora_begins():
+    one, same, other = (LoRA(Mean(), 2, seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    assert not torch.equal(one["blocks.0.attn.lora_down.weight"], other["blocks.0.attn.lora_down.weight"])
+
+
+def test_lora_trains_in_fp32_beside_a_network_of_lower_precision():
+    network = Mean().bfloat16()
+    lora = randomized(LoRA(network, 2, 0))
+    with lora.attached():
+        out = network(torch.randn(1, 2, 8).bfloat16(), torch.randn(1, 4).bfloat16())
+    assert out.dtype == torch.bfloat16
+    out.sum().backward()
+    assert all(p.dtype == p.grad.dtype == torch.float32 and p.grad.abs().max() > 0 for p in lora.parameters())
+
+
+ADAPTERS = {
+    "LoRA": lambda network: LoRA(network, 2, 0),
+    "attention": lambda network: Weights(network, only_attention=True),
+    "all weights": lambda network: Weights(network, only_attention=False),
+}
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_the_network_is_untouched_afterwards_even_when_something_fails(kind):
+    network, tokens, pooled = Mean(), torch.randn(1, 2, 8), torch.randn(1, 4)
+    before, plain = fingerprint(network), network(tokens, pooled)
+    adapter = randomized(ADAPTERS[kind](network))
+
+    def run():
+        with adapter.attached():
+            out = network(tokens, pooled)
+            out.sum().backward()
+            assert not torch.equal(out, plain)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert fingerprint(network) == before
+    assert torch.equal(network(tokens, pooled), plain)
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert all(parameter.grad is not None for parameter in adapter.parameters())
+
+
+def test_trained_weights_stand_in_for_the_network_s_own():
+    network, tokens, pooled = Mean(), torch.randn(1, 2, 8), torch.randn(1, 4)
+    adapter = randomized(Weights(network, only_attention=False))
+    with adapter.attached():
+        inside = network(tokens, pooled)
+    assert torch.equal(inside, functional_call(network, adapter.masters, (tokens, pooled)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_difference_of_the_weights_is_what_was_trained_minus_what_was_there(dtype):
+    network = Mean().to(dtype)
+    adapter = randomized(Weights(network, only_attention=False))
+    state = adapter.state_dict()
+    for name, weight in network.named_parameters():
+        key = name.replace(".weight", ".diff").replace(".bias", ".diff_b")
+        assert state[key].dtype == torch.float32
+        assert torch.equal(state.pop(key), adapter.masters[name].detach() - weight.float())
+    assert not state
+
+
+def test_untrained_weights_make_no_difference():
+    assert all(not difference.any() for difference in Weights(Mean(), only_attention=False).state_dict().values())
+
+
+def test_the_attention_choice_takes_the_attention_layers_only():
+    network = Mean()
+    network.blocks[1].CrossAttention = Block(8)
+    assert set(Weights(network, only_attention=True).state_dict()) == {
+        *(f"blocks.{block}.attn.{part}" for block in (0, 1) for part in ("diff", "diff_b")),
+        *(f"blocks.1.CrossAttention.{layer}.{part}" for layer in ("attn", "mlp") for part in ("diff", "diff_b")),
+    }
+
+
+def test_only_what_a_lora_file_can_name_is_trained():
+    network = Mean()
+    network.scale_shift_table = nn.Parameter(torch.zeros(2, 8))
+    network.norm = nn.BatchNorm1d(8)
+    assert "scale_shift_table" not in Weights(network, only_attention=False).masters
+    assert {key for key in Weights(network, only_attention=False).masters if "norm" in key} == {
+        "norm.weight",
+        "norm.bias",
+    }

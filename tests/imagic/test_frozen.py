@@ -1,0 +1,115 @@
+"""Weights made under torch.inference_mode(), as ComfyUI loads them, can be differentiated through and come back."""
+
+import pytest
+import torch
+from torch import nn
+
+from imagic import fine_tune, optimize_embedding
+from imagic.finetuning import TUNE_MODES
+from imagic.frozen import frozen
+
+from .gaussian import Gaussian, Mean, mean_of, photo, prompt
+
+
+def inference_network() -> nn.Module:
+    with torch.inference_mode():
+        network = Mean()
+        network.register_buffer("schedule", torch.linspace(0, 1, 5))
+        network.nothing = None
+        return network
+
+
+def tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    return dict([*network.named_parameters(), *network.named_buffers()])
+
+
+def bits(network: nn.Module) -> dict[str, bytes]:
+    return {name: tensor.detach().numpy().tobytes() for name, tensor in tensors(network).items()}
+
+
+def test_inside_every_tensor_is_an_ordinary_frozen_one_over_the_same_memory():
+    network = inference_network()
+    before = tensors(network)
+    assert all(tensor.is_inference() for tensor in before.values())
+    with frozen(network):
+        inside = tensors(network)
+        assert inside.keys() == before.keys()
+        assert not any(tensor.is_inference() or tensor.requires_grad for tensor in inside.values())
+        assert all(inside[name].data_ptr() == before[name].data_ptr() for name in before)
+        assert all(torch.equal(inside[name], before[name]) for name in before)
+        assert all(isinstance(parameter, nn.Parameter) for parameter in network.parameters())
+
+
+def test_views_keep_their_offset_and_strides():
+    with torch.inference_mode():
+        network = nn.Linear(3, 4)
+        network.weight = nn.Parameter(torch.arange(30.0).view(5, 6)[1:4, 1:5].T, requires_grad=False)
+    original = network.weight
+    with frozen(network):
+        assert torch.equal(network.weight, original)
+        assert network.weight.stride() == original.stride()
+        assert network.weight.data_ptr() == original.data_ptr()
+
+
+def test_inside_autograd_works_and_outside_it_would_not():
+    network, tokens = inference_network(), prompt()["cross_attn"].requires_grad_()
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved for backward"):
+        network(tokens, torch.zeros(1, 4))
+    with frozen(network):
+        network(tokens, torch.zeros(1, 4)).sum().backward()
+    assert tokens.grad.abs().max() > 0
+
+
+def test_weights_that_require_gradients_get_none_inside():
+    network = Mean().requires_grad_(True)
+    tokens = prompt()["cross_attn"].requires_grad_()
+    with frozen(network):
+        network(tokens, torch.zeros(1, 4)).sum().backward()
+    assert tokens.grad is not None
+    assert all(weight.grad is None and weight.requires_grad for weight in network.parameters())
+
+
+def test_ordinary_frozen_weights_are_not_replaced():
+    network = Mean()
+    before = tensors(network)
+    with frozen(network):
+        assert all(tensor is before[name] for name, tensor in tensors(network).items())
+
+
+def test_the_originals_are_put_back_even_when_something_fails():
+    network = inference_network()
+    before, content = tensors(network), bits(network)
+
+    def run():
+        with frozen(network):
+            assert tensors(network)["final.weight"] is not before["final.weight"]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert all(tensor is before[name] for name, tensor in tensors(network).items())
+    assert bits(network) == content
+
+
+@pytest.mark.parametrize("tune", TUNE_MODES)
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointed"])
+def test_both_stages_run_on_inference_weights_inside_an_outer_inference_mode(tune, checkpointing):
+    network = inference_network()
+    before, content, latent = tensors(network), bits(network), photo()
+    denoiser = Gaussian("v", spread=0.1, network=network)
+    with torch.inference_mode():
+        target = {**prompt(), "pooled_output": torch.ones(1, 4)}
+        distance = (mean_of(network, target) - latent).square().mean()
+        with torch.inference_mode(False), torch.enable_grad(), frozen(network):
+            latent = latent.clone()
+            conditioning = {name: tensor.clone() for name, tensor in target.items()}
+            optimized, _ = optimize_embedding(denoiser, latent, conditioning, steps=20, learning_rate=0.1)
+            closer = (mean_of(network, optimized) - latent).square().mean()
+            update, history = fine_tune(
+                denoiser, latent, optimized, tune=tune, steps=5, gradient_checkpointing=checkpointing
+            )
+    assert closer < distance / 2
+    assert history.validation_after < history.validation_before
+    assert any(tensor.abs().max() > 0 for key, tensor in update.items() if "up" in key or "diff" in key)
+    assert all(tensor is before[name] for name, tensor in tensors(network).items())
+    assert bits(network) == content

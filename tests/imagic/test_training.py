@@ -1,0 +1,152 @@
+"""How a run repeats, ends, fails and counts its cost."""
+
+import pytest
+import torch
+
+from imagic import NonFiniteLoss, fine_tune, optimize_embedding
+from imagic.finetuning import TUNE_MODES
+from imagic.training import train
+
+from .gaussian import Gaussian, fingerprint, photo, prompt
+
+
+def embedding(seed: int = 0, **options) -> tuple[dict[str, torch.Tensor], list[float]]:
+    result, history = optimize_embedding(Gaussian(), photo(), prompt(), steps=4, seed=seed, **options)
+    return result, history.losses
+
+
+def tuned(tune: str):
+    def run(seed: int = 0, **options) -> tuple[dict[str, torch.Tensor], list[float]]:
+        result, history = fine_tune(Gaussian(), photo(), prompt(), tune=tune, steps=4, seed=seed, **options)
+        return result, history.losses
+
+    return run
+
+
+RUNS = {"embedding": embedding, **{tune: tuned(tune) for tune in TUNE_MODES}}
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_a_seed_fixes_every_byte_and_another_seed_gives_another_result(run):
+    (one, losses), (same, same_losses), (other, other_losses) = run(seed=1), run(seed=1), run(seed=2)
+    assert losses == same_losses
+    assert losses != other_losses
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    assert any(not torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_every_step_is_shown_as_it_ends(run):
+    seen = []
+    _, losses = run(on_step=seen.append)
+    assert [(step.number, step.total) for step in seen] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [step.loss for step in seen] == losses
+    assert all(step.denoised.shape == photo().shape and not step.denoised.requires_grad for step in seen)
+
+
+def test_a_step_shows_the_reconstruction_from_the_middle_level():
+    batch = torch.arange(5.0).view(5, 1, 1, 1)
+    weight = torch.zeros(1, requires_grad=True)
+    (step,) = train([weight], lambda: (weight.expand(5) + 1, batch * (weight + 1)), 1, 0.1)
+    assert torch.equal(step.denoised, batch[2:3])
+
+
+def test_the_mean_loss_is_minimized_by_adam():
+    """Whatever the gradient's size, Adam's first step is the learning rate against its sign."""
+    weights = [torch.tensor([2.0, -3.0], requires_grad=True), torch.tensor([5.0], requires_grad=True)]
+    losses = lambda: torch.stack([weights[0].square().sum(), weights[1].square().sum() * 1e4])  # noqa: E731
+    (step,) = train(weights, lambda: (losses(), torch.zeros(2, 1)), 1, 0.25)
+    assert step.loss == pytest.approx((13 + 25e4) / 2)
+    torch.testing.assert_close(weights[0].detach(), torch.tensor([1.75, -2.75]))
+    torch.testing.assert_close(weights[1].detach(), torch.tensor([4.75]))
+
+
+@pytest.mark.parametrize("run", ["embedding", *TUNE_MODES])
+def test_what_on_step_raises_ends_the_run_at_once_and_leaves_the_network_as_it_was(run):
+    denoiser, conditioning, steps = Gaussian(), prompt(), []
+    before, calls = fingerprint(denoiser.network), []
+    denoiser.network.register_forward_hook(lambda *_: calls.append(1))
+
+    class Cancelled(Exception):
+        pass
+
+    def cancel(step):
+        steps.append(step.number)
+        if step.number == 2:
+            raise Cancelled
+
+    stage, options = (optimize_embedding, {}) if run == "embedding" else (fine_tune, {"tune": run})
+    with pytest.raises(Cancelled):
+        stage(denoiser, photo(), conditioning, samples=8, on_step=cancel, **options)
+    assert steps == [1, 2]
+    assert len(calls) == 1 + 2  # the validation set once, then two steps
+    assert fingerprint(denoiser.network) == before
+    assert torch.equal(conditioning["cross_attn"], prompt()["cross_attn"])
+    assert not any(layer._forward_hooks for layer in denoiser.network.blocks.modules())
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_run_naming_step_and_learning_rate(bad):
+    values, weight, done = iter([1.0, 1.0, bad, 1.0]), torch.zeros(1, requires_grad=True), []
+    run = train([weight], lambda: ((weight + 1) * next(values), torch.zeros(1, 1)), 4, 0.02)
+    with pytest.raises(NonFiniteLoss, match=r"step 3 with learning rate 0\.02\..*\(try 0\.002\)") as error:
+        done.extend(run)
+    assert (error.value.step, error.value.learning_rate) == (3, 0.02)
+
+
+@pytest.mark.parametrize("tune", TUNE_MODES)
+def test_a_tuning_that_explodes_stops_and_leaves_the_network_as_it_was(tune):
+    denoiser, seen = Gaussian("v"), []
+    before = fingerprint(denoiser.network)
+    with pytest.raises(NonFiniteLoss, match=r"step 2 with learning rate 1e\+30"):
+        fine_tune(denoiser, photo(), prompt(), tune=tune, learning_rate=1e30, on_step=seen.append)
+    assert [step.number for step in seen] == [1]
+    assert fingerprint(denoiser.network) == before
+
+
+def test_an_embedding_that_explodes_stops_and_leaves_the_target_as_it_was():
+    target = prompt()
+    with pytest.raises(NonFiniteLoss, match=r"step 2 with learning rate 1e\+30"):
+        optimize_embedding(Gaussian("v"), photo(), target, learning_rate=1e30)
+    assert torch.equal(target["cross_attn"], prompt()["cross_attn"])
+
+
+class Counter:
+    """Counts, in latents, how often a network's first layer is computed and differentiated."""
+
+    def __init__(self, network):
+        self.forward, self.backward = 0, 0
+        network.blocks[0].attn.register_forward_hook(self.count_forward)
+        network.register_forward_hook(self.count_backward)
+
+    def count_forward(self, module, args, output):
+        self.forward += len(output)
+
+    def count_backward(self, module, args, output):
+        def add(gradient):
+            self.backward += len(gradient)
+
+        if output.requires_grad:
+            output.register_hook(add)
+
+
+@pytest.mark.parametrize("samples", [1, 3, 8])
+def test_the_cost_of_an_embedding_is_its_forwards_and_backwards(samples):
+    denoiser = Gaussian()
+    counter = Counter(denoiser.network)
+    _, history = optimize_embedding(denoiser, photo(), prompt(), steps=5, samples=samples)
+    assert counter.backward == 5 * samples
+    assert history.forward_equivalents == counter.forward + counter.backward
+
+
+@pytest.mark.parametrize("tune", TUNE_MODES)
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointed"])
+def test_the_cost_of_tuning_adds_weight_gradients_and_what_is_computed_again(tune, checkpointing):
+    denoiser = Gaussian()
+    counter = Counter(denoiser.network)
+    _, history = fine_tune(
+        denoiser, photo(), prompt(), tune=tune, steps=5, samples=3, gradient_checkpointing=checkpointing
+    )
+    weight_gradients = counter.backward
+    assert counter.backward == 5 * 3
+    assert history.forward_equivalents == counter.forward + counter.backward + weight_gradients
