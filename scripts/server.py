@@ -86,6 +86,7 @@ class Server:
             "--temp-directory": [str(self.home / "temp")],
             "--user-directory": [str(self.home / "user")],
             "--database-url": [f"sqlite:///{self.home / 'comfyui.db'}"],
+            "--preview-method": ["auto"],  # a host shows none by default
             "--disable-auto-launch": [],
             "--disable-api-nodes": [],
             "--disable-all-custom-nodes": [],
