@@ -31,7 +31,7 @@ STRIP = OUTPUT / "imagic-demo.png"
 EDIT = OUTPUT / "imagic-demo-edit.png"
 REPORT = OUTPUT / "imagic-demo.json"
 TRAINING = {"optimize": "A: optimize the embedding", "tune": "B: tune the model"}
-SAMPLING = ("Sample eta 0", "Sample each eta")
+STAGES = {**TRAINING, "sample": "Sample each eta"}
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class Pictures:
 
     photo: Image.Image
     autoencoder: Image.Image
-    reconstruction: Image.Image
-    edits: dict[float, Image.Image]
+    row: dict[float, Image.Image]
     eta: float
 
     def psnr(self, picture: Image.Image) -> float:
@@ -69,9 +68,8 @@ def run(host: hosts.Host, image: Path, prompt: str | None) -> None:
         progress = Progress(graph)
         result = client.run(graph, progress)
         pictures = _pictures(client, graph, result, photo)
-    for stage, title in TRAINING.items():
+    for stage, title in STAGES.items():
         seconds[stage] = progress.seconds[workflow.node(graph, title)]
-    seconds["sample"] = sum(progress.seconds[workflow.node(graph, title)] for title in SAMPLING)
     seconds["total"] = time.monotonic() - started
     _write(host, graph, result, pictures, seconds)
 
@@ -88,8 +86,7 @@ def _pictures(client: Client, graph: Graph, result: Run, photo: Image.Image) -> 
     return Pictures(
         photo=photo,
         autoencoder=saved("Autoencoder alone")[0],
-        reconstruction=saved("Reconstruction")[0],
-        edits=dict(zip(etas, saved("Edits"), strict=True)),
+        row=dict(zip(etas, saved("Row of eta"), strict=True)),
         eta=interpolation["eta"],
     )
 
@@ -97,12 +94,11 @@ def _pictures(client: Client, graph: Graph, result: Run, photo: Image.Image) -> 
 def _write(host: hosts.Host, graph: Graph, result: Run, pictures: Pictures, seconds: dict[str, float]) -> None:
     """Save the strip, the edit and the report, and sum up in the terminal."""
     OUTPUT.mkdir(exist_ok=True)
-    reconstruction, ceiling = pictures.psnr(pictures.reconstruction), pictures.psnr(pictures.autoencoder)
-    edit = pictures.edits[pictures.eta]
+    reconstruction, ceiling = pictures.psnr(pictures.row[0.0]), pictures.psnr(pictures.autoencoder)
+    edit = pictures.row[pictures.eta]
     panels = [
         ("photo", pictures.photo),
-        (f"eta 0: {reconstruction:.1f} dB", pictures.reconstruction),
-        *((f"eta {eta:g}", picture) for eta, picture in pictures.edits.items()),
+        *((f"eta {eta:g}" if eta else "reconstruction, eta 0", picture) for eta, picture in pictures.row.items()),
         (f"the edit, eta {pictures.eta:g}", edit),
     ]
     strip(panels, _prompt(graph)).save(STRIP)

@@ -8,5 +8,9 @@ hypothesis.settings.load_profile("imagic")
 
 
 def pytest_addoption(parser):
-    """Choose the ComfyUI for tests/host."""
+    """Choose the ComfyUI for tests/host.
+
+    To be written with "=": pytest reads the command line once before it knows this option, and would take a PATH of
+    its own for a folder of tests.
+    """
     parser.addoption("--comfyui", metavar="PATH", help="run tests/host on this ComfyUI (default: the one found)")
