@@ -1,0 +1,66 @@
+"""The demo edit works: held-out pictures, one setting and one seed for all of them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from demo import classifier
+from demo.scenes import VALUES, render
+from demo.scenes.edits import draw_edits
+
+PER_KIND = 3
+ETA = 1.0
+STEPS, CFG = 30, 3.0
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return -10 * math.log10(((a.astype(float) - b) / 255).__pow__(2).mean())
+
+
+def to_uint8(pixels: torch.Tensor) -> np.ndarray:
+    return (pixels[0].clamp(0, 1) * 255).round().byte().numpy()
+
+
+@pytest.fixture(scope="module")
+def judged(studio):
+    """For every edit: reconstruction and ceiling in dB, whether the target shows, whether all else stays."""
+    model, rows = classifier.load(), []
+    for edit in draw_edits(PER_KIND, seed=20):
+        source = render(edit.scene)
+        latent = studio.encode(torch.from_numpy(source)[None] / 255)
+        target = studio.text(edit.target_caption)
+        optimized = studio.optimize(latent=latent, conditioning=target, **STAGE_A)["result"][0]
+        tuned = studio.tune(latent=latent, conditioning=optimized, **STAGE_B)["result"][0]
+        start, end = studio.interpolate(optimized, target, sweep=f"0, {ETA}")
+        pictures = [to_uint8(studio.decode(studio.sample(tuned, c, STEPS, CFG))) for c in (start, end)]
+        ceiling = to_uint8(studio.decode(latent))
+        seen = {name: VALUES[name][int(p.argmax())] for name, p in classifier.predict(model, pictures[1][None]).items()}
+        wanted = vars(edit.truth.attributes)
+        # A grey sketch shows no colour.
+        others = [name for name in VALUES if name != edit.kind and not (name == "colour" and edit.value == "sketch")]
+        rows.append(
+            {
+                "kind": edit.kind,
+                "edit": f"{edit.source_caption} -> {edit.value}",
+                "reconstruction": psnr(pictures[0], source),
+                "ceiling": psnr(ceiling, source),
+                "shows": seen[edit.kind] == edit.value,
+                "kept": all(seen[name] == wanted[name] for name in others),
+            }
+        )
+        print(rows[-1])
+    return rows
+
+
+@pytest.mark.long
+def test_eta_zero_reconstructs_within_three_decibels_of_the_autoencoder(judged):
+    gaps = {row["edit"]: row["ceiling"] - row["reconstruction"] for row in judged}
+    assert max(gaps.values()) <= 3, gaps
+
+
+@pytest.mark.long
+def test_two_edits_in_three_show_the_target_and_keep_everything_else(judged):
+    assert len(judged) >= 12
+    assert sum(row["shows"] and row["kept"] for row in judged) >= len(judged) * 8 / 12, judged
