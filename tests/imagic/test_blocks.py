@@ -62,6 +62,20 @@ def test_the_blocks_of_a_dit_are_its_transformer_blocks():
     assert found["single_blocks.0"] is network.single_blocks[0]
 
 
+def test_blocks_are_found_one_level_down_too():
+    network = nn.Module()
+    network.body = nn.Module()
+    network.body.stem, network.body.layers = nn.Linear(4, 4), nn.ModuleList([Residual(), Residual()])
+    assert list(blocks(network)) == ["body.layers.0", "body.layers.1"]
+
+
+def test_a_norm_does_not_make_a_block_of_a_single_layer():
+    network, lone = nn.Module(), nn.Module()
+    lone.norm, lone.conv = nn.GroupNorm(2, 4), nn.Conv2d(4, 4, 3)
+    network.layers = nn.ModuleList([lone, Residual()])
+    assert list(blocks(network)) == ["layers.1"]
+
+
 def test_a_network_without_lists_has_no_blocks():
     network = nn.Module()
     network.stem, network.body, network.head = nn.Linear(4, 4), Downsample(), nn.Conv2d(4, 4, 3)

@@ -83,6 +83,11 @@ def test_the_tuned_network_reproduces_the_photo(prediction, tune):
     # Two tokens to move: an update of rank two can move them anywhere.
     update, history = fine_tune(denoiser, latent, conditioning, tune=tune, rank=2, **TUNING)
 
+    layers = {key.split(".")[-2] for key in update if "lora" not in key}
+    assert (
+        layers
+        == {"LoRA": {"attn", "mlp"}, "attention": {"attn"}, "all weights": {"attn", "mlp", "final", "pool"}}[tune]
+    )
     weights = merged(network.state_dict(), update)
     reproduced = functional_call(network, weights, (conditioning["cross_attn"], torch.zeros(1, 4)))
     torch.testing.assert_close(reproduced, latent, **CLOSE)
