@@ -26,7 +26,8 @@ class Server:
     """A host as a subprocess on a free local port, from `with` until the end of it.
 
     Everything it writes goes below `home`: input, output, temp, user, log. Other packs that may be installed in the
-    host are left out where it has a flag for that, and so is whatever would go to the network.
+    host are left out, and so is whatever would go to the network. All of this as far as the host has flags for it:
+    those of early 2024 keep their user settings where they always do.
     """
 
     def __init__(self, host: hosts.Host, home: Path, *, cpu: bool, arguments: tuple[str, ...] = ()):
@@ -50,6 +51,7 @@ class Server:
             )
         try:
             self._wait_until_ready()
+            self._check_pack()
         except BaseException:
             self.stop()
             raise
@@ -135,6 +137,13 @@ class Server:
                 except requests.RequestException:
                     time.sleep(0.25)
         raise ServerError(f"{self.host} was not ready after {READY_SECONDS} s; the end of {self.log}:\n{self.tail()}")
+
+    def _check_pack(self) -> None:
+        """A host that can't import a pack says so in its log, and goes on without."""
+        name = self._installed_name() or PACK_NAME
+        for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if "Cannot import" in line and name in line:
+                raise ServerError(f"{self.host} could not load the pack: {line}; more in {self.log}")
 
 
 def link_pack(folder: Path) -> Path:

@@ -51,6 +51,14 @@ def test_a_host_that_ends_while_starting_is_reported_with_its_log(host, tmp_path
         server.__enter__()
 
 
+def test_a_host_that_runs_without_the_pack_is_an_error(host, tmp_path):
+    complaint = f"print('Cannot import /some/{PACK_NAME} module for custom nodes: no such name', flush=True)\n"
+    server = Server(host(complaint + ANSWERS, "--port"), tmp_path / "home", cpu=True)
+    with pytest.raises(ServerError, match=r"could not load the pack: .* no such name"):
+        server.__enter__()
+    assert not server.running
+
+
 def test_a_host_that_never_gets_ready_is_stopped(host, tmp_path, monkeypatch):
     monkeypatch.setattr("scripts.server.READY_SECONDS", 1)
     server = Server(host("print('dawdling', flush=True); import time; time.sleep(60)"), tmp_path / "home", cpu=True)
