@@ -26,6 +26,8 @@ class LoRA:
             for name, layer in module.named_modules()
             if isinstance(layer, nn.Linear | nn.Conv2d) and getattr(layer, "groups", 1) == 1
         }
+        if not self.layers:
+            raise ValueError("This model has no blocks with linear or convolutional layers: tune all weights instead.")
         generator = torch.Generator().manual_seed(seed)
         self.down, self.up = {}, {}
         for name, layer in self.layers.items():
@@ -59,7 +61,8 @@ class LoRA:
             if down.ndim == 2:
                 update = nn.functional.linear(nn.functional.linear(x, down.to(x.dtype)), up.to(x.dtype))
             else:
-                reduced = nn.functional.conv2d(x, down.to(x.dtype), None, layer.stride, layer.padding, layer.dilation)
+                # The layer's own method, since it knows of padding that is not with zeros.
+                reduced = nn.Conv2d._conv_forward(layer, x, down.to(x.dtype), None)
                 update = nn.functional.conv2d(reduced, up.to(x.dtype))
             return output + update.to(output.dtype)
 
@@ -91,6 +94,8 @@ class Weights:
             and weight.is_floating_point()
             and (not only_attention or any(word in path.lower() for word in ATTENTION))
         }
+        if not self.owners:
+            raise ValueError("This model has no attention layers by name: tune LoRA or all weights instead.")
         self.originals = {key: module._parameters[name] for key, (module, name) in self.owners.items()}
         self.masters = {key: weight.detach().float().clone().requires_grad_() for key, weight in self.originals.items()}
 

@@ -17,14 +17,23 @@ def blocks(network: nn.Module) -> dict[str, nn.Module]:
             child_path = f"{path}.{name}" if path else name
             if isinstance(child, nn.ModuleList | nn.Sequential | nn.ModuleDict):
                 descend(child_path, child, True)
+            elif _is_group(child) or (not inside and _has_lists(child)):
+                descend(child_path, child, False)
             elif inside and sum(1 for layer in child.modules() if _has_weight(layer)) > 1:
                 found[child_path] = child
-            elif not inside and any(isinstance(part, nn.ModuleList | nn.Sequential) for part in child.children()):
-                # A group such as diffusers' `down_blocks.0` or `mid_block`, which holds its lists one level down.
-                descend(child_path, child, False)
 
     descend("", network, False)
     return found
+
+
+def _is_group(module: nn.Module) -> bool:
+    """Whether it is nothing but lists of blocks, as diffusers' `down_blocks.0` and `mid_block` are."""
+    owners = [child for child in module.children() if any(_has_weight(layer) for layer in child.modules())]
+    return bool(owners) and all(isinstance(child, nn.ModuleList) for child in owners)
+
+
+def _has_lists(module: nn.Module) -> bool:
+    return any(isinstance(child, nn.ModuleList | nn.Sequential) for child in module.children())
 
 
 def _has_weight(layer: nn.Module) -> bool:

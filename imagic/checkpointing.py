@@ -23,13 +23,17 @@ def checkpointed(network: nn.Module, overwrites: bool = False) -> Iterator[None]
     """
     wrap = _recomputed_in_place if overwrites else _recomputed
     modules = list(blocks(network).values())
+    # Offloading libraries shadow it as well, so what an instance had is put back.
+    shadows = [vars(module).get("forward") for module in modules]
     try:
         for module in modules:
             module.forward = wrap(module.forward)
         yield
     finally:
-        for module in modules:
+        for module, shadow in zip(modules, shadows, strict=True):
             module.__dict__.pop("forward", None)
+            if shadow is not None:
+                module.forward = shadow
 
 
 # Nothing random runs inside a denoising network in evaluation mode, so the RNG state need not be kept.

@@ -53,4 +53,5 @@ def stratified_quantiles(count: int, generator: torch.Generator) -> Tensor:
     Same expectation as independent uniform levels, far less variance: the loss differs by orders of magnitude between
     levels, and a step that sees only one of them mostly measures which one it drew.
     """
-    return (torch.arange(count) + torch.rand(count, generator=generator)) / count
+    # Rounding may reach either end, where a schedule can have no noise or no signal.
+    return ((torch.arange(count) + torch.rand(count, generator=generator)) / count).clamp(1e-6, 1 - 1e-6)

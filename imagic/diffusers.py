@@ -13,6 +13,8 @@ class DiffusersDenoiser:
     Latents are in the UNet's scale (after `vae.config.scaling_factor`), noise in the variance-exploding form
     noisy = clean + sigma * noise with sigma^2 = (1 - alpha) / alpha, as samplers and ComfyUI have it.
 
+    The pipeline's UNet is set to require no gradients.
+
     Raises:
         ValueError: the scheduler's prediction type is none of epsilon, v_prediction and sample.
     """
@@ -20,7 +22,7 @@ class DiffusersDenoiser:
     overwrites = False
 
     def __init__(self, pipeline: DiffusionPipeline):
-        self.network: nn.Module = pipeline.unet
+        self.network: nn.Module = pipeline.unet.requires_grad_(False)
         self.device = next(self.network.parameters()).device
         self.prediction_type = pipeline.scheduler.config.prediction_type
         if self.prediction_type not in ("epsilon", "v_prediction", "sample"):

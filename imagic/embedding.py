@@ -1,12 +1,13 @@
 """Stage A: optimize the text embedding until the frozen model reconstructs the photo (arXiv 2210.09276, Sec. 3.2)."""
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor
 
 from .denoiser import Conditioning, Denoiser
 from .objective import NoiseSampler, Validation, denoising_loss
-from .training import History, Step, keeping_overwritten, train
+from .training import History, NonFiniteLoss, Step, keeping_overwritten, train
 
 
 def optimize_embedding(
@@ -52,6 +53,9 @@ def optimize_embedding(
         on_step(step)
     optimized = {name: tensor.detach() for name, tensor in optimized.items()}
     history.validation_after = validation.loss(denoiser, optimized, samples)
+    # The last update may be the one that went too far.
+    if not math.isfinite(history.validation_after):
+        raise NonFiniteLoss(steps, learning_rate)
     # A forward and a backward through activations; the validation set is evaluated twice, forward only.
     history.forward_equivalents = steps * samples * 2 + 2 * validation.pairs
     return optimized, history

@@ -1,5 +1,6 @@
 """Stage B: freeze the optimized embedding, tune the network until it reconstructs the photo (arXiv 2210.09276, 3.3)."""
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 
@@ -9,7 +10,7 @@ from .adapters import LoRA, Weights
 from .checkpointing import checkpointed
 from .denoiser import Conditioning, Denoiser
 from .objective import NoiseSampler, Validation, denoising_loss
-from .training import History, Step, keeping_overwritten, train
+from .training import History, NonFiniteLoss, Step, keeping_overwritten, train
 
 TUNE_MODES = ("LoRA", "attention", "all weights")
 
@@ -76,6 +77,9 @@ def fine_tune(
             on_step(step)
     with adapter.attached():
         history.validation_after = validation.loss(denoiser, conditioning, samples)
+    # The last update may be the one that went too far.
+    if not math.isfinite(history.validation_after):
+        raise NonFiniteLoss(steps, learning_rate)
     # A forward, a backward through activations and the weight gradients, and with checkpointing a second forward.
     history.forward_equivalents = steps * samples * (4 if gradient_checkpointing else 3) + 2 * validation.pairs
     return adapter.state_dict(), history

@@ -23,7 +23,8 @@ def interpolate(optimized: Conditioning, target: Conditioning, eta: float) -> Co
     result = {**optimized, **target}
     for name in optimized.keys() & target.keys():
         start, end = optimized[name], target[name]
-        if start.ndim != end.ndim or (end.is_floating_point() and start.shape[-1] != end.shape[-1]):
+        widths_differ = end.is_floating_point() and start.shape[-1] != end.shape[-1]
+        if start.ndim != end.ndim or len(start) != len(end) or widths_differ:
             raise ValueError(
                 f"The optimized and the target conditioning do not fit together: {name} is {list(start.shape)} and "
                 f"{list(end.shape)}. Encode both texts with the text encoder of the same checkpoint."

@@ -62,6 +62,8 @@ def single_entry(conditioning: list, name: str) -> tuple[Conditioning, dict]:
             f"The {name} conditioning is {list(tokens.shape)}, not tokens of a text: connect CLIP Text Encode "
             "of the same checkpoint."
         )
+    if len(tokens) != 1:
+        raise ValueError(f"The {name} conditioning holds {len(tokens)} texts in one batch: encode a single text.")
     if not torch.isfinite(tokens).all():
         raise ValueError(f"The {name} conditioning holds NaN or infinite values: run the text encoder in fp32.")
     for key, what in REGIONAL.items():

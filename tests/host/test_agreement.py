@@ -4,6 +4,7 @@ import torch
 
 from demo.load import pipeline
 from imagic.diffusers import DiffusersDenoiser
+from imagic.training import keeping_overwritten
 
 
 def measure(objective, denoiser, latent, text):
@@ -14,8 +15,10 @@ def measure(objective, denoiser, latent, text):
     weights = [weight for name, weight in sorted(conv_weights(denoiser.network).items())]
     for weight in weights:
         weight.requires_grad_()
-    losses, _ = objective.denoising_loss(denoiser, latent, {**text, "cross_attn": tokens}, noise, sigma)
-    return sigma, losses.detach(), torch.autograd.grad(losses.mean(), [tokens, *weights])
+    with keeping_overwritten(denoiser):
+        losses, _ = objective.denoising_loss(denoiser, latent, {**text, "cross_attn": tokens}, noise, sigma)
+        gradients = torch.autograd.grad(losses.mean(), [tokens, *weights])
+    return sigma, losses.detach(), gradients
 
 
 def conv_weights(network) -> dict[str, torch.Tensor]:

@@ -24,6 +24,7 @@ CONDITIONINGS = {
     "zero tokens": ([[torch.zeros(1, 0, 128), {}]], "is empty"),
     "audio": ([[torch.zeros(1, 128, 4, 4), {}]], "not tokens of a text"),
     "several": ([[TOKENS, {}], [TOKENS, {}]], "has 2 entries"),
+    "a batch": ([[TOKENS.repeat(3, 1, 1), {}]], "holds 3 texts"),
     "area": ([[TOKENS, {"area": (8, 8, 0, 0)}]], "carries an area"),
     "mask": ([[TOKENS, {"mask": torch.ones(1, 16, 16)}]], "carries a mask"),
     "control": ([[TOKENS, {"control": object()}]], "carries a ControlNet"),

@@ -18,6 +18,7 @@ LAYERS = {
     "3x3 convolution": (lambda: nn.Conv2d(6, 8, 3), (2, 6, 5, 7)),
     "padded 3x3 convolution": (lambda: nn.Conv2d(6, 8, 3, padding=1), (2, 6, 5, 7)),
     "strided 3x3 convolution": (lambda: nn.Conv2d(6, 8, 3, stride=2, padding=1), (2, 6, 6, 8)),
+    "circular 3x3 convolution": (lambda: nn.Conv2d(6, 8, 3, padding=1, padding_mode="circular"), (2, 6, 5, 7)),
     "dilated 3x5 convolution": (lambda: nn.Conv2d(6, 8, (3, 5), dilation=2, padding="same"), (2, 6, 9, 9)),
 }
 
@@ -157,6 +158,14 @@ def test_the_attention_choice_takes_the_attention_layers_only():
         *(f"blocks.{block}.attn.{part}" for block in (0, 1) for part in ("diff", "diff_b")),
         *(f"blocks.1.CrossAttention.{layer}.{part}" for layer in ("attn", "mlp") for part in ("diff", "diff_b")),
     }
+
+
+def test_a_network_with_nothing_to_train_is_refused_with_what_to_choose_instead():
+    network = nn.Sequential(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"no blocks .*: tune all weights instead"):
+        LoRA(network, 1, 0)
+    with pytest.raises(ValueError, match=r"no attention layers .*: tune LoRA or all weights instead"):
+        Weights(network, only_attention=True)
 
 
 def test_only_what_a_lora_file_can_name_is_trained():

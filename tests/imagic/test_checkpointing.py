@@ -148,3 +148,12 @@ def test_the_network_is_its_own_again_afterwards_even_when_something_fails(overw
         run()
     assert not any("forward" in vars(module) for module in network.modules())
     assert network.blocks[0].forward.__func__ is Plain.forward
+
+
+def test_a_forward_that_was_shadowed_before_is_shadowed_again():
+    network = Network(Plain)
+    mine = network.blocks[1].forward = network.blocks[1].forward
+    with checkpointed(network):
+        assert network.blocks[1].forward is not mine
+    assert vars(network.blocks[1])["forward"] is mine
+    assert "forward" not in vars(network.blocks[0])

@@ -7,6 +7,7 @@ from diffusers.training_utils import compute_snr
 from torch.nn import functional as F
 
 from imagic import fine_tune, optimize_embedding
+from imagic.blocks import blocks
 from imagic.diffusers import DiffusersDenoiser
 from imagic.finetuning import TUNE_MODES
 from imagic.objective import denoising_loss
@@ -147,3 +148,20 @@ def test_checkpointing_a_unet_trains_the_same():
     )
     for key in plain:
         torch.testing.assert_close(plain[key], saved[key], rtol=1e-5, atol=1e-6)
+
+
+def test_the_blocks_of_a_diffusers_unet_are_its_residual_and_transformer_blocks():
+    assert sorted(blocks(tiny_unet())) == [
+        "down_blocks.0.attentions.0",
+        "down_blocks.0.resnets.0",
+        "down_blocks.1.resnets.0",
+        "mid_block.attentions.0",
+        "mid_block.resnets.0",
+        "mid_block.resnets.1",
+        "up_blocks.0.resnets.0",
+        "up_blocks.0.resnets.1",
+        "up_blocks.1.attentions.0",
+        "up_blocks.1.attentions.1",
+        "up_blocks.1.resnets.0",
+        "up_blocks.1.resnets.1",
+    ]

@@ -63,6 +63,14 @@ def test_one_quantile_falls_into_each_stratum(count, seed):
     assert (quantiles * count).floor().tolist() == list(range(count))
 
 
+@pytest.mark.parametrize("extreme", [0.0, 1 - 2**-24])
+def test_no_quantile_reaches_an_end_of_the_schedule(extreme, monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda count, generator: torch.full((count,), extreme))
+    quantiles = stratified_quantiles(8, torch.Generator())
+    assert quantiles.min() > 0
+    assert quantiles.max() < 1
+
+
 def test_quantiles_are_uniform_within_their_stratum():
     generator = torch.Generator().manual_seed(0)
     within = torch.stack([stratified_quantiles(4, generator) for _ in range(4000)]) * 4 - torch.arange(4)

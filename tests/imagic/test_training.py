@@ -111,6 +111,13 @@ def test_an_embedding_that_explodes_stops_and_leaves_the_target_as_it_was():
     assert torch.equal(target["cross_attn"], prompt()["cross_attn"])
 
 
+@pytest.mark.parametrize("run", ["embedding", *TUNE_MODES])
+def test_an_explosion_in_the_last_step_is_not_handed_out(run):
+    stage, options = (optimize_embedding, {}) if run == "embedding" else (fine_tune, {"tune": run})
+    with pytest.raises(NonFiniteLoss, match=r"step 1 with learning rate 1e\+30"):
+        stage(Gaussian("v"), photo(), prompt(), steps=1, learning_rate=1e30, **options)
+
+
 class Counter:
     """Counts, in latents, how often a network's first layer is computed and differentiated."""
 
