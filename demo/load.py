@@ -1,0 +1,55 @@
+"""The demo model as objects of diffusers and transformers, in float32."""
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from demo.words import VOCABULARY_SIZE, Tokenizer
+
+MODEL = Path(__file__).parent / "model"
+_TABLE = "text_model.embeddings.token_embedding.weight"
+
+
+def vae() -> AutoencoderTiny:
+    return AutoencoderTiny.from_pretrained(MODEL / "vae", torch_dtype=torch.float32)
+
+
+def unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel.from_pretrained(MODEL / "unet", torch_dtype=torch.float32)
+
+
+def text_encoder_tensors() -> dict[str, torch.Tensor]:
+    """Weights under the names of Stable Diffusion 1.5's text encoder, with CLIP's whole table (49408, 128).
+
+    The file holds only the rows of words the model knows, and last the one row that all other words share.
+    """
+    tensors = load_file(MODEL / "text_encoder" / "model.safetensors")
+    known, rows = tensors.pop("token_ids"), tensors[_TABLE]
+    tensors[_TABLE] = rows[-1].expand(VOCABULARY_SIZE, -1).clone()
+    tensors[_TABLE][known] = rows[:-1]
+    return {name: value.float() for name, value in tensors.items()}
+
+
+def text_encoder() -> CLIPTextModel:
+    model = CLIPTextModel(CLIPTextConfig.from_pretrained(MODEL / "text_encoder"))
+    own = model.state_dict()
+    # transformers 5 dropped the names' first part.
+    tensors = text_encoder_tensors().items()
+    model.load_state_dict({name if name in own else name.removeprefix("text_model."): v for name, v in tensors})
+    return model.eval()
+
+
+def pipeline() -> StableDiffusionPipeline:
+    return StableDiffusionPipeline(
+        vae=vae(),
+        text_encoder=text_encoder(),
+        tokenizer=Tokenizer(),
+        unet=unet(),
+        scheduler=DDIMScheduler.from_pretrained(MODEL / "scheduler"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )

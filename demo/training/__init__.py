@@ -1,0 +1,1 @@
+"""How the demo model is made: `python -m demo.training`."""

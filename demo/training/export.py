@@ -1,0 +1,105 @@
+"""Writes the trained networks as a diffusers folder in half precision."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny, ModelMixin
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from demo import classifier, words
+from demo.load import MODEL
+from demo.training.data import to_tensor
+from demo.training.text_to_image import WIDTH, scheduler, text_config
+
+_PARTS = {
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderTiny"],
+}
+_ABSENT = ("tokenizer", "safety_checker", "feature_extractor", "image_encoder")
+
+# What ComfyUI's own UNetModel takes to hold the same network.
+HOST_UNET_CONFIG = {
+    "image_size": 16,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 64,
+    "channel_mult": [1, 2, 2],
+    "num_res_blocks": [1, 1, 1],
+    "transformer_depth": [0, 1, 1],
+    "transformer_depth_middle": 1,
+    "transformer_depth_output": [0, 0, 1, 1, 1, 1],
+    "num_heads": 4,
+    "num_head_channels": -1,
+    "context_dim": WIDTH,
+    "use_spatial_transformer": True,
+    "use_linear_in_transformer": False,
+    "legacy": False,
+    "use_checkpoint": False,
+    "adm_in_channels": None,
+}
+
+
+def latent_rgb(latents: Tensor, pictures: np.ndarray) -> dict:
+    """Least squares from a latent (4) to the colour of its 8 x 8 pixels (3, in [-1, 1]): factors (4, 3), bias (3).
+
+    Previews while sampling use it in the decoder's stead.
+    """
+    colours = F.avg_pool2d(to_tensor(pictures), 8).permute(0, 2, 3, 1).reshape(-1, 3)
+    values = latents.permute(0, 2, 3, 1).reshape(-1, 4)
+    values = torch.cat([values, torch.ones(len(values), 1)], dim=1)
+    solution = torch.linalg.lstsq(values, colours).solution
+    return {"latent_rgb_factors": solution[:4].tolist(), "latent_rgb_factors_bias": solution[4].tolist()}
+
+
+def _half(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.half().contiguous() for name, value in network.state_dict().items()}
+
+
+def _save(network: ModelMixin, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    network.save_config(folder)
+    save_file(_half(network), folder / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
+
+
+def _save_text_encoder(network: nn.Module, folder: Path) -> None:
+    """Names as in Stable Diffusion 1.5, and of the embedding table only the rows in use (see `demo.load`)."""
+    folder.mkdir(parents=True)
+    tensors = {f"text_model.{name.removeprefix('text_model.')}": value for name, value in _half(network).items()}
+    tensors["token_ids"] = torch.tensor(words.TOKEN_IDS)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = text_config(words.VOCABULARY_SIZE, words.START, words.END)
+    config.architectures = ["CLIPTextModel"]
+    config.save_pretrained(folder)
+
+
+def write(networks: nn.ModuleDict, vae: AutoencoderTiny, preview: dict, staging: Path) -> None:
+    """Put the model into its folder file by file, so that whoever loads it meanwhile never finds half a file."""
+    shutil.rmtree(staging, ignore_errors=True)
+    _save(networks["unet"], staging / "unet")
+    _save(vae, staging / "vae")
+    _save_text_encoder(networks["text"], staging / "text_encoder")
+    scheduler().save_pretrained(staging / "scheduler")
+    index = {"_class_name": "StableDiffusionPipeline", **_PARTS, **{name: [None, None] for name in _ABSENT}}
+    for name, content in {
+        "model_index": index | {"requires_safety_checker": False},
+        "latent_rgb": preview,
+        "host_unet_config": HOST_UNET_CONFIG,
+    }.items():
+        (staging / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    for file in (path for path in staging.rglob("*") if path.is_file()):
+        target = MODEL / file.relative_to(staging)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+
+
+def write_classifier(judge: classifier.Classifier, staging: Path) -> None:
+    staging.mkdir(parents=True, exist_ok=True)
+    save_file(_half(judge), staging / "classifier.safetensors")
+    (staging / "classifier.safetensors").replace(classifier.PATH)
