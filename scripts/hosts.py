@@ -134,7 +134,7 @@ def _git(*arguments: str | Path, seconds: float) -> bool:
     if shutil.which("git") is None:
         return False
     environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
-    # git leaves the network to a helper process. In a session of its own, the helper can be ended along with it.
+    # git leaves the network to a helper process. In a process group of its own, the helper can be ended with it.
     process = subprocess.Popen(
         ["git", "-c", "advice.detachedHead=false", *arguments],
         env=environment,
