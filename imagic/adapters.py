@@ -19,7 +19,7 @@ class LoRA:
     never touched, which keeps quantized and shared weights usable and saves the full-size weight gradient.
     """
 
-    def __init__(self, network: nn.Module, rank: int, seed: int):
+    def __init__(self, network: nn.Module, rank: int, seed: int, device: torch.device | None = None):
         self.layers: dict[str, nn.Module] = {
             f"{block}.{name}" if name else block: layer
             for block, module in blocks(network).items()
@@ -36,7 +36,6 @@ class LoRA:
             # LoRA's own start: A Kaiming-uniform, B zero, so that the update begins at exactly zero.
             bound = 1 / math.sqrt(in_size * math.prod(kernel))
             down = torch.empty(size, in_size, *kernel).uniform_(-bound, bound, generator=generator)
-            device = layer.weight.device
             self.down[name] = down.to(device).requires_grad_()
             self.up[name] = torch.zeros(out_size, size, *[1 for _ in kernel], device=device).requires_grad_()
 
@@ -72,8 +71,8 @@ class LoRA:
         """The update in the layout of LoRA files; alpha equals the rank, so that strength 1 is what was trained."""
         state = {}
         for name in self.layers:
-            state[f"{name}.lora_down.weight"] = self.down[name].detach()
-            state[f"{name}.lora_up.weight"] = self.up[name].detach()
+            state[f"{name}.lora_down.weight"] = self.down[name].detach().cpu()
+            state[f"{name}.lora_up.weight"] = self.up[name].detach().cpu()
             state[f"{name}.alpha"] = torch.tensor(float(len(self.down[name])))
         return state
 
@@ -119,6 +118,6 @@ class Weights:
         state = {}
         for key, (_, name) in self.owners.items():
             suffix = "diff" if name == "weight" else "diff_b"
-            difference = self.masters[key].detach() - self.originals[key].detach().float()
+            difference = (self.masters[key].detach() - self.originals[key].detach().float()).cpu()
             state[f"{key.removesuffix(name)}{suffix}"] = difference
         return state

@@ -10,8 +10,13 @@ import torch
 from torch import Tensor, nn
 
 # What a prompt becomes: name -> tensor [1, ...], e.g. "cross_attn" [1, tokens, width] and "pooled_output" [1, width].
-# Every floating-point tensor in it is interpolated (stage C) and optimized (stage A).
+# What a text encoder made of it is optimized (stage A) and interpolated (stage C), see `is_text`.
 Conditioning = dict[str, Tensor]
+
+
+def is_text(name: str, tensor: Tensor) -> bool:
+    """Whether an entry holds what a text encoder made, rather than which tokens count; some masks are floats too."""
+    return tensor.is_floating_point() and not name.endswith("mask")
 
 
 class Denoiser(Protocol):
@@ -22,6 +27,9 @@ class Denoiser(Protocol):
 
     network: nn.Module
     """The network whose layers may be tuned. Its parameters are frozen on arrival."""
+
+    dtype: torch.dtype
+    """What the network computes in."""
 
     overwrites: bool
     """Whether the network adds in place inside its blocks, so that autograd must keep copies of what is overwritten."""

@@ -2,7 +2,7 @@
 
 import torch
 from diffusers import DiffusionPipeline
-from torch import Tensor, nn
+from torch import Tensor
 
 from .denoiser import Conditioning
 
@@ -22,8 +22,8 @@ class DiffusersDenoiser:
     overwrites = False
 
     def __init__(self, pipeline: DiffusionPipeline):
-        self.network: nn.Module = pipeline.unet.requires_grad_(False)
-        self.device = next(self.network.parameters()).device
+        self.network = pipeline.unet.requires_grad_(False)
+        self.device, self.dtype = self.network.device, self.network.dtype
         self.prediction_type = pipeline.scheduler.config.prediction_type
         if self.prediction_type not in ("epsilon", "v_prediction", "sample"):
             raise ValueError(f"The scheduler predicts {self.prediction_type!r}: use epsilon, v_prediction or sample.")
@@ -46,9 +46,9 @@ class DiffusersDenoiser:
         timestep = (sigma.log() - self.log_sigmas[:, None]).abs().argmin(0)
         tokens = conditioning["cross_attn"]
         out = self.network(
-            (noisy / _like(sigma.square() + 1, noisy).sqrt()).to(self.network.dtype),
+            (noisy / _like(sigma.square() + 1, noisy).sqrt()).to(self.dtype),
             timestep,
-            encoder_hidden_states=tokens.expand(len(noisy), -1, -1).to(self.network.dtype),
+            encoder_hidden_states=tokens.expand(len(noisy), -1, -1).to(self.dtype),
         ).sample.float()
         keep, change = self._coefficients(sigma)
         return _like(keep, noisy) * noisy + _like(change, noisy) * out

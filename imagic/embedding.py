@@ -1,12 +1,13 @@
 """Stage A: optimize the text embedding until the frozen model reconstructs the photo (arXiv 2210.09276, Sec. 3.2)."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import torch
 from torch import Tensor
 
-from .denoiser import Conditioning, Denoiser
-from .objective import NoiseSampler, Validation, denoising_loss
+from .denoiser import Conditioning, Denoiser, is_text
+from .objective import NoiseSampler, Validation, denoising_losses
 from .training import History, NonFiniteLoss, Step, keeping_overwritten, train
 
 
@@ -37,22 +38,23 @@ def optimize_embedding(
         NonFiniteLoss: the loss became NaN or infinite.
     """
     optimized = {
-        name: tensor.detach().float().clone().requires_grad_() if tensor.is_floating_point() else tensor
+        name: tensor.detach().float().clone().requires_grad_() if is_text(name, tensor) else tensor
         for name, tensor in conditioning.items()
     }
     noise = NoiseSampler(latent, samples, seed)
     validation = Validation(denoiser, latent)
 
-    def objective() -> tuple[Tensor, Tensor]:
-        return denoising_loss(denoiser, latent, optimized, *noise.draw(denoiser))
+    def objective() -> Iterator[tuple[Tensor, Tensor]]:
+        return denoising_losses(denoiser, latent, optimized, *noise.draw(denoiser))
 
-    history = History(validation_before=validation.loss(denoiser, optimized, samples))
+    history = History(validation_before=validation.loss(denoiser, optimized))
     leaves = [tensor for tensor in optimized.values() if tensor.requires_grad]
-    for step in train(leaves, objective, steps, learning_rate, lambda: keeping_overwritten(denoiser)):
+    half = denoiser.dtype == torch.float16
+    for step in train(leaves, objective, samples, steps, learning_rate, lambda: keeping_overwritten(denoiser), half):
         history.losses.append(step.loss)
         on_step(step)
     optimized = {name: tensor.detach() for name, tensor in optimized.items()}
-    history.validation_after = validation.loss(denoiser, optimized, samples)
+    history.validation_after = validation.loss(denoiser, optimized)
     # The last update may be the one that went too far.
     if not math.isfinite(history.validation_after):
         raise NonFiniteLoss(steps, learning_rate)

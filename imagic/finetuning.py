@@ -1,15 +1,16 @@
 """Stage B: freeze the optimized embedding, tune the network until it reconstructs the photo (arXiv 2210.09276, 3.3)."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+import torch
 from torch import Tensor
 
 from .adapters import LoRA, Weights
 from .checkpointing import checkpointed
 from .denoiser import Conditioning, Denoiser
-from .objective import NoiseSampler, Validation, denoising_loss
+from .objective import NoiseSampler, Validation, denoising_losses
 from .training import History, NonFiniteLoss, Step, keeping_overwritten, train
 
 TUNE_MODES = ("LoRA", "attention", "all weights")
@@ -44,15 +45,15 @@ def fine_tune(
         on_step: called after every step; what it raises ends the run.
 
     Returns:
-        The update, named by layer as LoRA files name it ("<layer>.lora_up.weight", "<layer>.diff", ...), fp32 on the
-        latent's device, and the history. The network itself is as it was.
+        The update, named by layer as LoRA files name it ("<layer>.lora_up.weight", "<layer>.diff", ...), fp32 on
+        the CPU, and the history. The network itself is as it was.
 
     Raises:
         NonFiniteLoss: the loss became NaN or infinite.
     """
     network = denoiser.network
     if tune == "LoRA":
-        adapter = LoRA(network, rank, seed)
+        adapter = LoRA(network, rank, seed, latent.device)
     elif tune in TUNE_MODES:
         adapter = Weights(network, only_attention=tune == "attention")
     else:
@@ -60,23 +61,24 @@ def fine_tune(
     noise = NoiseSampler(latent, samples, seed)
     validation = Validation(denoiser, latent)
 
-    def objective() -> tuple[Tensor, Tensor]:
-        return denoising_loss(denoiser, latent, conditioning, *noise.draw(denoiser))
+    def objective() -> Iterator[tuple[Tensor, Tensor]]:
+        return denoising_losses(denoiser, latent, conditioning, *noise.draw(denoiser))
 
     @contextmanager
     def tuned():
         with keeping_overwritten(denoiser), adapter.attached():
             yield
 
-    history = History(validation_before=validation.loss(denoiser, conditioning, samples))
+    history = History(validation_before=validation.loss(denoiser, conditioning))
     with ExitStack() as stack:
         if gradient_checkpointing:
             stack.enter_context(checkpointed(network, denoiser.overwrites))
-        for step in train(adapter.parameters(), objective, steps, learning_rate, tuned):
+        half = denoiser.dtype == torch.float16
+        for step in train(adapter.parameters(), objective, samples, steps, learning_rate, tuned, half):
             history.losses.append(step.loss)
             on_step(step)
     with adapter.attached():
-        history.validation_after = validation.loss(denoiser, conditioning, samples)
+        history.validation_after = validation.loss(denoiser, conditioning)
     # The last update may be the one that went too far.
     if not math.isfinite(history.validation_after):
         raise NonFiniteLoss(steps, learning_rate)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .denoiser import Conditioning
+from .denoiser import Conditioning, is_text
 
 # Repeating a prompt more often than this to reach a common length costs more than it keeps; ComfyUI's own limit.
 MAX_REPEATS = 4
@@ -23,7 +23,7 @@ def interpolate(optimized: Conditioning, target: Conditioning, eta: float) -> Co
     result = {**optimized, **target}
     for name in optimized.keys() & target.keys():
         start, end = optimized[name], target[name]
-        widths_differ = end.is_floating_point() and start.shape[-1] != end.shape[-1]
+        widths_differ = is_text(name, end) and start.shape[-1] != end.shape[-1]
         if start.ndim != end.ndim or len(start) != len(end) or widths_differ:
             raise ValueError(
                 f"The optimized and the target conditioning do not fit together: {name} is {list(start.shape)} and "
@@ -31,7 +31,7 @@ def interpolate(optimized: Conditioning, target: Conditioning, eta: float) -> Co
             )
         if start.shape != end.shape:
             start, end = match_lengths(start, end)
-        if end.is_floating_point():
+        if is_text(name, end):
             result[name] = torch.lerp(start.float(), end.float(), eta).to(end.dtype)
         else:
             result[name] = torch.maximum(start.to(end.dtype), end)
@@ -41,9 +41,10 @@ def interpolate(optimized: Conditioning, target: Conditioning, eta: float) -> Co
 def match_lengths(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Bring two sequences [1, tokens, ...] of unequal length to the same one, without inventing content.
 
-    Each is repeated to their least common multiple: attention over a sequence repeated k times gives what attention
-    over the sequence gives, so both ends of the interpolation stay exactly what they were, where zero padding would
-    put keys into the softmax that no text encoder ever produced. Where that takes too many repeats, the shorter one is
+    Each is repeated to their least common multiple: cross-attention over a sequence repeated k times gives what it
+    gives over the sequence, so both ends of the interpolation stay exactly what they were, where zero padding would
+    put keys into the softmax that no text encoder ever produced. (Where text and image attend to each other jointly,
+    the repeats weigh more; texts of equal length avoid it.) Where that takes too many repeats, the shorter one is
     extended by its last token, which is the text encoder's own padding.
     """
     common = math.lcm(a.shape[1], b.shape[1])

@@ -1,9 +1,15 @@
 """The training objective and the fixed set it is reported on."""
 
+import math
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from .denoiser import Conditioning, Denoiser, stratified_quantiles
+
+# Latent positions per forward and backward. Enough to keep a GPU busy, little enough to fit where sampling fits.
+POSITIONS_PER_FORWARD = 8192
 
 
 def denoising_loss(
@@ -22,6 +28,20 @@ def denoising_loss(
     denoised = denoiser(denoiser.add_noise(latent, noise, sigma), sigma, conditioning)
     error = (denoised.float() - latent).square().flatten(1).mean(1)
     return denoiser.loss_weight(sigma) * error, denoised
+
+
+def denoising_losses(
+    denoiser: Denoiser, latent: Tensor, conditioning: Conditioning, noise: Tensor, sigma: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """`denoising_loss` in parts that fit into memory: many samples a step then cost time, not memory."""
+    size = samples_per_forward(latent)
+    for noise_part, sigma_part in zip(noise.split(size), sigma.split(size), strict=True):
+        yield denoising_loss(denoiser, latent, conditioning, noise_part, sigma_part)
+
+
+def samples_per_forward(latent: Tensor) -> int:
+    """How many noisy copies of `latent` the network sees at a time: two at 512 px of Stable Diffusion, one at 1024."""
+    return max(1, POSITIONS_PER_FORWARD // math.prod(latent.shape[2:]))
 
 
 class NoiseSampler:
@@ -52,9 +72,7 @@ class Validation:
         self.sigma = denoiser.sigma((torch.arange(pairs) + 0.5) / pairs).to(latent.device)
 
     @torch.no_grad()
-    def loss(self, denoiser: Denoiser, conditioning: Conditioning, batch: int) -> float:
-        """Mean loss over the set, evaluated `batch` pairs at a time so that it needs no more memory than training."""
-        total = 0.0
-        for noise, sigma in zip(self.noise.split(batch), self.sigma.split(batch), strict=True):
-            total += float(denoising_loss(denoiser, self.latent, conditioning, noise, sigma)[0].sum())
-        return total / self.pairs
+    def loss(self, denoiser: Denoiser, conditioning: Conditioning) -> float:
+        """Mean loss over the set."""
+        parts = denoising_losses(denoiser, self.latent, conditioning, self.noise, self.sigma)
+        return float(torch.cat([losses for losses, _ in parts]).mean())

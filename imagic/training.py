@@ -1,7 +1,7 @@
 """The loop both training stages share."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ class Step:
     number: int  # 1 .. total
     total: int
     loss: float
-    denoised: Tensor  # the clean latent predicted from a half-noised photo, [1, C, ...]: the reconstruction so far
+    denoised: Tensor  # the clean latent predicted at the middle one of the levels drawn, [1, C, ...]
 
 
 @dataclass
@@ -50,32 +50,41 @@ def keeping_overwritten(denoiser: Denoiser) -> AbstractContextManager:
 
 def train(
     parameters: list[Tensor],
-    objective: Callable[[], tuple[Tensor, Tensor]],
+    objective: Callable[[], Iterable[tuple[Tensor, Tensor]]],
+    samples: int,
     steps: int,
     learning_rate: float,
     around: Callable[[], AbstractContextManager] = nullcontext,
+    scale_loss: bool = False,
 ) -> Iterator[Step]:
-    """Minimize `objective` by Adam, yielding after every step.
+    """Minimize the mean of `objective` by Adam, yielding after every step.
 
     Args:
         parameters: fp32 leaves that require gradients.
-        objective: draws a batch and returns its losses [N], levels ascending, and predicted clean latents [N, C, ...].
+        objective: draws the samples of a step and gives them part by part, levels ascending: losses [n] and predicted
+            clean latents [n, C, ...]. Each part is differentiated before the next is computed.
+        samples: how many there are in a step.
         around: a context entered for each forward and backward, e.g. the adapter that injects `parameters`.
+        scale_loss: the network computes in fp16, whose range the gradients of a mean over a latent fall below.
 
     Raises:
         NonFiniteLoss: at the step whose loss is not finite, before it is yielded.
     """
     # The fused kernel is one launch instead of several per tensor; only these two devices have had it for long.
     optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
+    scaler = torch.amp.GradScaler(parameters[0].device.type, enabled=scale_loss)
     for number in range(1, steps + 1):
         optimizer.zero_grad(set_to_none=True)
+        parts = []
         with around():
-            losses, denoised = objective()
-            loss = losses.mean()
-            loss.backward()
-        optimizer.step()
-        value = float(loss.detach())
+            for losses, denoised in objective():
+                scaler.scale(losses.sum() / samples).backward()
+                parts.append((losses.detach(), denoised.detach()))
+        scaler.step(optimizer)
+        scaler.update()
+        losses, denoised = (torch.cat(part) for part in zip(*parts, strict=True))
+        value = float(losses.mean())
         if not math.isfinite(value):
             raise NonFiniteLoss(number, learning_rate)
-        middle = len(denoised) // 2
-        yield Step(number, steps, value, denoised[middle : middle + 1].detach())
+        middle = samples // 2
+        yield Step(number, steps, value, denoised[middle : middle + 1])

@@ -35,7 +35,8 @@ class FineTuneUNet:
                     {
                         "default": "LoRA",
                         "tooltip": "LoRA: small updates beside every layer, least memory. attention: the full weights "
-                        "of the attention layers. all weights: the paper's way, most memory; lower the learning rate.",
+                        "of the attention layers. all weights: the paper's way. Both need far more memory, a learning "
+                        "rate of 0.0002 or lower, and give updates as large as the weights.",
                     },
                 ),
                 "rank": (
@@ -76,7 +77,7 @@ class FineTuneUNet:
                         "min": 1,
                         "max": 64,
                         "tooltip": "Noise samples a step, spread evenly over the noise levels. 4-8; the paper takes 1. "
-                        "More is steadier, and costs time and memory in proportion.",
+                        "More is steadier, and costs time in proportion.",
                     },
                 ),
                 "gradient_checkpointing": (
@@ -122,10 +123,16 @@ class FineTuneUNet:
         inputs.within("samples", samples, 1, 64)
         inputs.within("learning_rate", learning_rate, 1e-8, 1.0)
         inputs.within("rank", rank, 1, 512)
+        if tune != "LoRA" and learning_rate > 5e-4:
+            raise ValueError(
+                f"learning_rate {learning_rate:g} would ruin the model when its full weights are tuned: "
+                "set it to 0.0002 or lower, or tune LoRA."
+            )
+        inputs.trainable(model)
         photo = inputs.photo(latent, latent_channels(model))
-        text, fixed = inputs.single_entry(conditioning, "optimized")
+        text, fixed = inputs.single_entry(conditioning)
         with (
-            training(model, photo, text, fixed, samples) as (denoiser, clean, text),
+            training(model, photo, text, fixed) as (denoiser, clean, text),
             Progress(model, "Tuning the model", steps, node_id) as progress,
         ):
             update, history = fine_tune(

@@ -15,7 +15,7 @@ REGIONAL = {
     "hooks": "hooks",
 }
 # Tensors of an entry that are not what a text encoder made.
-NOT_TEXT = {"attention_mask", "concat_latent_image", "concat_mask", "concat_image", "noise_augmentation", "mask"}
+NOT_TEXT = {"concat_latent_image", "concat_mask", "concat_image", "mask", "t5xxl_weights"}
 
 
 def photo(latent: dict, model_channels: int) -> Tensor:
@@ -39,10 +39,19 @@ def photo(latent: dict, model_channels: int) -> Tensor:
         )
     if not torch.isfinite(samples).all():
         raise ValueError("The latent holds NaN or infinite values: encode the photo again, with the VAE in fp32.")
+    if latent.get("noise_mask") is not None:
+        raise ValueError("The latent carries a mask: connect VAE Encode directly, and mask when sampling.")
     return samples
 
 
-def single_entry(conditioning: list, name: str) -> tuple[Conditioning, dict]:
+def trainable(model) -> None:
+    """Raises ValueError if MODEL needs more than a noisy latent and a text, as inpainting models do."""
+    base = model.model
+    if getattr(base, "concat_keys", ()) or getattr(base, "inpaint_model", False):
+        raise ValueError("This is an inpainting model, which Imagic cannot tune: load its base checkpoint instead.")
+
+
+def single_entry(conditioning: list) -> tuple[Conditioning, dict]:
     """The text tensors of a CONDITIONING with one entry, and everything else in it.
 
     Raises:
@@ -50,26 +59,26 @@ def single_entry(conditioning: list, name: str) -> tuple[Conditioning, dict]:
     """
     entries = list(conditioning or [])
     if not entries or not isinstance(entries[0][0], Tensor) or entries[0][0].numel() == 0:
-        raise ValueError(f"The {name} conditioning is empty: connect CLIP Text Encode with the text.")
+        raise ValueError("The conditioning is empty: connect CLIP Text Encode with the text.")
     if len(entries) > 1:
         raise ValueError(
-            f"The {name} conditioning has {len(entries)} entries: connect CLIP Text Encode directly, "
+            f"The conditioning has {len(entries)} entries: connect CLIP Text Encode directly, "
             "and combine conditionings after Interpolate Embedding."
         )
     tokens, extras = entries[0]
     if tokens.ndim != 3 or not tokens.is_floating_point():
         raise ValueError(
-            f"The {name} conditioning is {list(tokens.shape)}, not tokens of a text: connect CLIP Text Encode "
+            f"The conditioning is {list(tokens.shape)}, not tokens of a text: connect CLIP Text Encode "
             "of the same checkpoint."
         )
     if len(tokens) != 1:
-        raise ValueError(f"The {name} conditioning holds {len(tokens)} texts in one batch: encode a single text.")
+        raise ValueError(f"The conditioning holds {len(tokens)} texts in one batch: encode a single text.")
     if not torch.isfinite(tokens).all():
-        raise ValueError(f"The {name} conditioning holds NaN or infinite values: run the text encoder in fp32.")
+        raise ValueError("The conditioning holds NaN or infinite values: run the text encoder in fp32.")
     for key, what in REGIONAL.items():
         if extras.get(key) is not None:
             raise ValueError(
-                f"The {name} conditioning carries {what}: connect CLIP Text Encode directly, and add {what} "
+                f"The conditioning carries {what}: connect CLIP Text Encode directly, and add {what} "
                 "after Interpolate Embedding."
             )
     return text_tensors(tokens, extras)
@@ -80,7 +89,11 @@ def text_tensors(tokens: Tensor, extras: dict) -> tuple[Conditioning, dict]:
     text = {
         name: value
         for name, value in extras.items()
-        if isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 1 and name not in NOT_TEXT
+        if isinstance(value, Tensor)
+        and value.ndim > 1
+        and name not in NOT_TEXT
+        # A mask of tokens goes along, to be kept in step with them; it is not trained.
+        and (value.is_floating_point() or name == "attention_mask")
     }
     fixed = {name: value for name, value in extras.items() if name not in text}
     return {"cross_attn": tokens, **text}, fixed

@@ -30,7 +30,7 @@ class InterpolateEmbedding:
                         "max": 3.0,
                         "step": 0.05,
                         "tooltip": "How far to go: 0 is the photo, 1 the target text. 0.6-1.0 is usual; a stubborn "
-                        "edit may need more than 1.",
+                        "edit may need more than 1. Ignored while sweep holds numbers.",
                     },
                 ),
             },

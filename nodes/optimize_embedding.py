@@ -64,7 +64,7 @@ class OptimizeEmbedding:
                         "min": 1,
                         "max": 64,
                         "tooltip": "Noise samples a step, spread evenly over the noise levels. 2-8; the paper takes 1. "
-                        "More is steadier, and costs time and memory in proportion.",
+                        "More is steadier, and costs time in proportion.",
                     },
                 ),
                 "seed": (
@@ -86,10 +86,11 @@ class OptimizeEmbedding:
         inputs.within("steps", steps, 1, 10000)
         inputs.within("samples", samples, 1, 64)
         inputs.within("learning_rate", learning_rate, 1e-7, 1.0)
+        inputs.trainable(model)
         photo = inputs.photo(latent, latent_channels(model))
-        text, fixed = inputs.single_entry(conditioning, "target")
+        text, fixed = inputs.single_entry(conditioning)
         with (
-            training(model, photo, text, fixed, samples) as (denoiser, clean, text),
+            training(model, photo, text, fixed) as (denoiser, clean, text),
             Progress(model, "Optimizing the embedding", steps, node_id) as progress,
         ):
             optimized, history = optimize_embedding(
@@ -102,6 +103,7 @@ class OptimizeEmbedding:
                 seed=seed,
                 on_step=progress,
             )
-        tensors = {name: tensor.cpu() for name, tensor in optimized.items()}
+        # Where the text encoder left its own, so that both can be mixed.
+        tensors = {name: tensor.to(conditioning[0][0].device) for name, tensor in optimized.items()}
         entry = [tensors.pop("cross_attn"), {**fixed, **tensors}]
         return report.result(([entry], report.loss_map(history)), history, time.monotonic() - started)

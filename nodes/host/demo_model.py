@@ -81,27 +81,25 @@ def _model(folder: Path):
     names = comfy.utils.unet_to_diffusers(config.unet_config)
     model.diffusion_model.load_state_dict({names[name]: weight for name, weight in weights.items()})
     model.eval()
-    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-    return patcher(model, load_device=load_device, offload_device=offload_device)
-
-
-class DemoTextModel(comfy.sd1_clip.SDClipModel):
-    """The host's CLIP text model in the size the demo model's config states."""
-
-    def __init__(self, device="cpu", dtype=None, **options):
-        config = str(FOLDER / "text_encoder" / "config.json")
-        super().__init__(device=device, dtype=dtype, textmodel_json_config=config, **options)
-
-
-class DemoClipModel(comfy.sd1_clip.SD1ClipModel):
-    def __init__(self, device="cpu", dtype=None, **options):
-        super().__init__(device=device, dtype=dtype, clip_model=DemoTextModel, **options)
+    # Never the kind that streams weights in: this model is smaller than the buffers for it.
+    return comfy.model_patcher.ModelPatcher(model, load_device=load_device, offload_device=offload_device)
 
 
 def _clip(folder: Path):
+    class TextModel(comfy.sd1_clip.SDClipModel):
+        """The host's CLIP text model in the size the demo model's config states."""
+
+        def __init__(self, device="cpu", dtype=None, **options):
+            config = str(folder / "config.json")
+            super().__init__(device=device, dtype=dtype, textmodel_json_config=config, **options)
+
+    class ClipModel(comfy.sd1_clip.SD1ClipModel):
+        def __init__(self, device="cpu", dtype=None, **options):
+            super().__init__(device=device, dtype=dtype, clip_model=TextModel, **options)
+
     class Target:
         params = {}
-        clip = DemoClipModel
+        clip = ClipModel
         tokenizer = comfy.sd1_clip.SD1Tokenizer
 
     clip = comfy.sd.CLIP(Target, embedding_directory=folder_paths.get_folder_paths("embeddings"))

@@ -28,6 +28,7 @@ class HostDenoiser:
         self.base = model.model
         self.network = self.base.diffusion_model
         self.device = model.load_device
+        self.dtype = self.base.manual_cast_dtype or self.base.get_dtype()
         self.fixed = fixed
         self.options = {
             **model.model_options.get("transformer_options", {}),

@@ -1,5 +1,6 @@
 """Everything around a training run inside ComfyUI: loading, autograd, progress, cancelling."""
 
+import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from tqdm.auto import tqdm
 
 from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
+from ...imagic.objective import samples_per_forward
 from ...imagic.training import Step
 from .denoiser import HostDenoiser
 
@@ -23,33 +25,69 @@ SECONDS_BETWEEN_PREVIEWS = 1.0
 
 @contextmanager
 def training(
-    model, samples: Tensor, conditioning: Conditioning, fixed: dict, batch: int
+    model, samples: Tensor, conditioning: Conditioning, fixed: dict
 ) -> Iterator[tuple[HostDenoiser, Tensor, Conditioning]]:
     """Load MODEL and make it trainable-through, without changing it.
 
     Args:
         samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
         conditioning, fixed: the tensors and the other entries of a CONDITIONING.
-        batch: latents per forward, for the host's estimate of memory.
 
     Yields:
         The denoiser, the latent in the model's scale and the conditioning, on the model's device.
+
+    Raises:
+        ValueError: the model does not fit on its device whole.
     """
-    # Activations are kept for the backward pass, so ask for several times what sampling needs.
-    required = model.model.memory_required([4 * batch, *samples.shape[1:]])
-    comfy.model_management.load_models_gpu([model], memory_required=required)
+    model = _load_whole(model, samples)
     # Newer hosts let a model know its patcher while it runs.
     begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
     # The host runs nodes in inference mode; leaving it does not unmark what was made in it, hence the clones.
-    with torch.inference_mode(False), torch.enable_grad(), frozen(model.model):
-        begin()
+    with torch.inference_mode(False), torch.enable_grad(), frozen(model.model), _host_knows_it_trains():
         try:
+            begin()
             device = model.load_device
             latent = model.model.process_latent_in(samples.clone()).to(device, torch.float32)
             conditioning = {name: tensor.clone().to(device) for name, tensor in conditioning.items()}
+            fixed = {name: value.clone() if isinstance(value, Tensor) else value for name, value in fixed.items()}
             yield HostDenoiser(model, fixed), latent, conditioning
         finally:
             end()
+
+
+def _load_whole(model, samples: Tensor):
+    """Load MODEL with every weight on its device, for a layer that streams its weight in has none to train beside.
+
+    Returns:
+        What was loaded: MODEL, or where the host would stream its weights, the host's own stand-in for it.
+    """
+    if getattr(model, "is_dynamic", lambda: False)():
+        model = model.get_non_dynamic_delegate()
+    # Activations are kept for the backward pass, so ask for several times what sampling needs.
+    required = model.model.memory_required([4 * samples_per_forward(samples), *samples.shape[1:]])
+    load = comfy.model_management.load_models_gpu
+    whole = {"force_full_load": True} if "force_full_load" in inspect.signature(load).parameters else {}
+    load([model], memory_required=required, **whole)
+    if any(weight.device.type != model.load_device.type for weight in model.model.diffusion_model.parameters()):
+        raise ValueError(
+            "The model does not fit on the GPU whole, which training needs: close what else uses the GPU, "
+            "start ComfyUI without --lowvram and --novram, or take a smaller model."
+        )
+    return model
+
+
+@contextmanager
+def _host_knows_it_trains() -> Iterator[None]:
+    """Newer hosts then leave out kernels that have no backward."""
+    management = comfy.model_management
+    if not hasattr(management, "in_training"):
+        yield
+        return
+    before, management.in_training = management.in_training, True
+    try:
+        yield
+    finally:
+        management.in_training = before
 
 
 def latent_channels(model) -> int:
@@ -58,8 +96,18 @@ def latent_channels(model) -> int:
 
 
 def apply_update(model, update: dict[str, Tensor]):
-    """A clone of MODEL with the update as native patches, by the way the host's own Load LoRA takes."""
-    return comfy.sd.load_lora_for_models(model, None, update, 1.0, 0.0)[0]
+    """A clone of MODEL with the update as native patches, by the way the host's own Load LoRA takes.
+
+    Raises:
+        RuntimeError: the host did not take all of it; it only logs what it leaves out.
+    """
+    tuned = comfy.sd.load_lora_for_models(model, None, update, 1.0, 0.0)[0]
+    # A LoRA's three tensors make one patch, full weights one each.
+    wanted = sum(name.endswith((".lora_up.weight", ".diff", ".diff_b")) for name in update)
+    taken = sum(map(len, tuned.patches.values())) - sum(map(len, model.patches.values()))
+    if taken != wanted:
+        raise RuntimeError(f"This ComfyUI took {taken} of {wanted} tuned layers: report the model's name as an issue.")
+    return tuned
 
 
 def lora_file_layout(update: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -69,7 +117,7 @@ def lora_file_layout(update: dict[str, Tensor]) -> dict[str, Tensor]:
         for suffix in (".lora_down.weight", ".lora_up.weight", ".alpha", ".diff", ".diff_b"):
             if key.endswith(suffix):
                 layer = key.removesuffix(suffix).replace(".", "_")
-                named[f"lora_unet_{layer}{suffix}"] = tensor.cpu().contiguous()
+                named[f"lora_unet_{layer}{suffix}"] = tensor.contiguous()
     return named
 
 
@@ -90,7 +138,8 @@ class Progress:
         now = time.monotonic()
         preview = None
         if self.previewer is not None and (now >= self.next_preview or step.number == step.total):
-            preview = self.previewer.decode_latent_to_preview_image("JPEG", step.denoised)
+            with torch.no_grad():
+                preview = self.previewer.decode_latent_to_preview_image("JPEG", step.denoised)
             self.next_preview = now + SECONDS_BETWEEN_PREVIEWS
         self.bar.update_absolute(step.number, step.total, preview)
         self.console.set_postfix_str(f"loss {step.loss:.4f}", refresh=False)

@@ -139,7 +139,7 @@ class Studio:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": self.target, "tune": "LoRA", "rank": 4}
         inputs |= {
             "steps": 3,
-            "learning_rate": 1e-3,
+            "learning_rate": 1e-3 if changes.get("tune", "LoRA") == "LoRA" else 2e-4,
             "samples": 2,
             "gradient_checkpointing": False,
             "seed": 0,
@@ -151,9 +151,10 @@ class Studio:
         return self.nodes["ImagicInterpolateEmbedding"]().interpolate(optimized, target, eta, sweep)[0]
 
     @in_inference_mode
-    def sample(self, model, conditioning: list, steps: int = 2, cfg: float = 3.0, seed: int = 0) -> dict:
-        arguments = (model, seed, steps, cfg, "ddim", "normal", conditioning, self.negative, self.latent, 1.0)
-        return self.host.KSampler().sample(*arguments)[0]
+    def sample(self, model, conditioning: list, **changes) -> dict:
+        inputs = {"model": model, "positive": conditioning, "negative": self.negative, "latent_image": self.latent}
+        inputs |= {"seed": 0, "steps": 2, "cfg": 3.0, "sampler_name": "ddim", "scheduler": "normal", "denoise": 1.0}
+        return self.host.KSampler().sample(**inputs | changes)[0]
 
     @in_inference_mode
     def weights(self) -> dict[str, torch.Tensor]:

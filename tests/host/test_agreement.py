@@ -31,8 +31,8 @@ def conv_weights(network) -> dict[str, torch.Tensor]:
 def test_loss_and_gradients_agree(studio):
     training, inputs = studio.module("nodes.host.training"), studio.module("nodes.inputs")
     objective = studio.module("imagic.objective")
-    text, fixed = inputs.single_entry(studio.target, "target")
-    with training.training(studio.model, studio.latent["samples"], text, fixed, 4) as (denoiser, latent, text_):
+    text, fixed = inputs.single_entry(studio.target)
+    with training.training(studio.model, studio.latent["samples"], text, fixed) as (denoiser, latent, text_):
         host = measure(objective, denoiser, latent, text_)
         diffusers = measure(objective, DiffusersDenoiser(pipeline()), latent, text_)
     torch.testing.assert_close(diffusers[0], host[0], atol=1e-4, rtol=1e-4)

@@ -14,6 +14,7 @@ def latents(studio):
         "audio": ({"samples": torch.zeros(1, 64, 1024)}, "VAE Encode"),
         "several photos": ({"samples": good.repeat(2, 1, 1, 1)}, "one at a time"),
         "another model's": ({"samples": torch.zeros(1, 16, 16, 16)}, "16 channels but the model works on 4"),
+        "masked": ({"samples": good, "noise_mask": torch.ones(1, 1, 16, 16)}, "carries a mask"),
         "NaN": ({"samples": torch.full((1, 4, 16, 16), float("nan"))}, "NaN"),
     }
 
@@ -59,7 +60,9 @@ def refused(studio, monkeypatch):
 
 
 @pytest.mark.parametrize("stage", ["optimize", "tune"])
-@pytest.mark.parametrize("case", ["nothing", "no tensor", "audio", "several photos", "another model's", "NaN"])
+@pytest.mark.parametrize(
+    "case", ["nothing", "no tensor", "audio", "several photos", "another model's", "masked", "NaN"]
+)
 def test_latents(studio, refused, stage, case):
     latent, message = latents(studio)[case]
     assert message in refused(stage, latent=latent)
@@ -75,6 +78,17 @@ def test_conditionings(refused, stage, case):
 @pytest.mark.parametrize(("stage", "name", "value"), [(s, n, v) for s, cases in NUMBERS.items() for n, v in cases])
 def test_numbers_out_of_range(refused, stage, name, value):
     assert f"{name} is {value:g}: set it between" in refused(stage, **{name: value})
+
+
+@pytest.mark.parametrize("stage", ["optimize", "tune"])
+def test_inpainting_models(studio, refused, monkeypatch, stage):
+    monkeypatch.setattr(studio.model.model, "concat_keys", ("mask", "masked_image"), raising=False)
+    assert "inpainting model" in refused(stage)
+
+
+@pytest.mark.parametrize("tune", ["attention", "all weights"])
+def test_a_loras_learning_rate_for_full_weights(refused, tune):
+    assert "would ruin the model" in refused("tune", tune=tune, learning_rate=1e-3)
 
 
 def test_unknown_choice_of_what_to_tune(studio):

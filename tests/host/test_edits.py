@@ -9,10 +9,11 @@ import torch
 from demo import classifier
 from demo.scenes import VALUES, render
 from demo.scenes.edits import draw_edits
+from scripts import workflow
 
 PER_KIND = 3
-ETA = 1.0
-STEPS, CFG = 30, 3.0
+GRAPH = workflow.load()
+ETA = workflow.inputs(GRAPH, "C: from the photo to the target")["eta"]
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -23,6 +24,11 @@ def to_uint8(pixels: torch.Tensor) -> np.ndarray:
     return (pixels[0].clamp(0, 1) * 255).round().byte().numpy()
 
 
+def settings(title: str) -> dict:
+    """The widgets of a node of the demo's graph, without its links."""
+    return {name: value for name, value in workflow.inputs(GRAPH, title).items() if not isinstance(value, list)}
+
+
 @pytest.fixture(scope="module")
 def judged(studio):
     """For every edit: reconstruction and ceiling in dB, whether the target shows, whether all else stays."""
@@ -31,10 +37,14 @@ def judged(studio):
         source = render(edit.scene)
         latent = studio.encode(torch.from_numpy(source)[None] / 255)
         target = studio.text(edit.target_caption)
-        optimized = studio.optimize(latent=latent, conditioning=target, **STAGE_A)["result"][0]
-        tuned = studio.tune(latent=latent, conditioning=optimized, **STAGE_B)["result"][0]
+        optimized = studio.optimize(latent=latent, conditioning=target, **settings("A: optimize the embedding"))[
+            "result"
+        ][0]
+        tuned = studio.tune(latent=latent, conditioning=optimized, **settings("B: tune the model"))["result"][0]
         start, end = studio.interpolate(optimized, target, sweep=f"0, {ETA}")
-        pictures = [to_uint8(studio.decode(studio.sample(tuned, c, STEPS, CFG))) for c in (start, end)]
+        pictures = [
+            to_uint8(studio.decode(studio.sample(tuned, c, **settings("Sample each eta")))) for c in (start, end)
+        ]
         ceiling = to_uint8(studio.decode(latent))
         seen = {name: VALUES[name][int(p.argmax())] for name, p in classifier.predict(model, pictures[1][None]).items()}
         wanted = vars(edit.truth.attributes)

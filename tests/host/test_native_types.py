@@ -15,7 +15,8 @@ TAKERS = {"SaveLoRA", "LoraModelLoader", "LossGraphNode"}
 
 def test_save_lora_load_lora_and_plot_loss_graph_take_our_outputs(client, server, comfyui):
     known = client.object_info()
-    if not TAKERS <= known.keys():
+    if not known.keys() >= TAKERS:
+        # There test_stages holds the LoRA against the old Load LoRA.
         assert comfyui.version == "2024-03", "only hosts from before ComfyUI trained LoRAs lack these nodes"
         return
     graph = workflow.load()

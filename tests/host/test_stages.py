@@ -1,7 +1,10 @@
 """What must hold of each stage inside a real host."""
 
+import importlib
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 TUNE_MODES = ("LoRA", "attention", "all weights")
 
@@ -67,7 +70,7 @@ def test_training_computes_what_the_native_patches_give(studio, tune):
     """Hooks and stand-in weights during the run, patches by the host's LoRA loader after it: the same network."""
     training = studio.module("nodes.host.training")
     finetuning, inputs = studio.module("imagic.finetuning"), studio.module("nodes.inputs")
-    text, fixed = inputs.single_entry(studio.target, "target")
+    text, fixed = inputs.single_entry(studio.target)
     noise = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     seen = []
 
@@ -76,7 +79,7 @@ def test_training_computes_what_the_native_patches_give(studio, tune):
         with torch.no_grad():
             return denoiser(denoiser.add_noise(torch.zeros_like(noise), noise, sigma), sigma, text)
 
-    with training.training(studio.model, studio.latent["samples"], text, fixed, 2) as (denoiser, latent, text_):
+    with training.training(studio.model, studio.latent["samples"], text, fixed) as (denoiser, latent, text_):
         # on_step runs between steps, outside of the adapter, so look at what the last forward of the run itself sees.
         original = finetuning.Validation.loss
 
@@ -90,7 +93,7 @@ def test_training_computes_what_the_native_patches_give(studio, tune):
         finally:
             finetuning.Validation.loss = original
     tuned = training.apply_update(studio.model, training.lora_file_layout(update))
-    with training.training(tuned, studio.latent["samples"], text, fixed, 2) as (denoiser, _, text_):
+    with training.training(tuned, studio.latent["samples"], text, fixed) as (denoiser, _, text_):
         patched = denoised(denoiser, text_)
     before, after = seen
     torch.testing.assert_close(patched, after, atol=1e-4, rtol=0)
@@ -112,13 +115,36 @@ def test_same_inputs_and_seed_give_the_same_bytes(studio):
     assert not same(first, other)
 
 
-def test_the_lora_output_gives_the_tuned_model_through_the_hosts_own_loader(studio, caplog):
-    comfy = studio.module("nodes.host.training").comfy
-    tuned, lora, _ = studio.tune(tune="LoRA")["result"]
-    loaded, _ = comfy.sd.load_lora_for_models(studio.model, None, lora, 1.0, 0.0)
+@pytest.mark.parametrize("tune", TUNE_MODES)
+def test_the_saved_update_gives_the_tuned_model_through_the_hosts_load_lora(studio, caplog, tmp_path, tune):
+    tuned, lora, _ = studio.tune(tune=tune)["result"]
+    save_file(lora, tmp_path / f"{tmp_path.name}.safetensors")
+    importlib.import_module("folder_paths").add_model_folder_path("loras", str(tmp_path))
+    with torch.inference_mode():
+        loader = studio.host.LoraLoader()
+        loaded, _ = loader.load_lora(studio.model, studio.clip, f"{tmp_path.name}.safetensors", 1.0, 0.0)
     expected = studio.sample(tuned, studio.target)["samples"]
     assert torch.equal(studio.sample(loaded, studio.target)["samples"], expected)
     assert "not loaded" not in caplog.text.lower()
+
+
+@pytest.mark.parametrize("stage", ["optimize", "tune"])
+def test_cancel_is_obeyed_within_the_step(studio, stage):
+    management = studio.module("nodes.host.training").comfy.model_management
+    forwards = []
+
+    def cancel_in_the_second_step(*_):
+        forwards.append(1)
+        if len(forwards) == 3:  # the validation set is the first
+            management.interrupt_current_processing()
+
+    hook = studio.model.model.diffusion_model.register_forward_hook(cancel_in_the_second_step)
+    try:
+        with pytest.raises(management.InterruptProcessingException):
+            getattr(studio, stage)(steps=50)
+    finally:
+        hook.remove()
+    assert len(forwards) == 3
 
 
 def test_tuned_models_compose_with_further_patches(studio):

@@ -44,7 +44,7 @@ class Gaussian:
     noisy = signal * clean + sigma * noise; the network's output is what it expects `target` to be, given `noisy`.
     """
 
-    overwrites = False
+    overwrites, dtype = False, torch.float32
 
     def __init__(self, prediction: str = "epsilon", spread: float = 0.5, network: nn.Module | None = None):
         self.prediction, self.spread = prediction, spread

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagic import objective
 from imagic.denoiser import stratified_quantiles
-from imagic.objective import NoiseSampler, Validation, denoising_loss
+from imagic.objective import NoiseSampler, Validation, denoising_loss, samples_per_forward
 
 from .gaussian import SHAPE, Gaussian, mean_of, photo, prompt
 
@@ -109,11 +110,17 @@ def test_drawing_leaves_the_global_random_state_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
-@given(st.integers(1, 20))
-def test_the_validation_loss_does_not_depend_on_how_it_is_split(batch):
+@pytest.mark.parametrize("size", [1, 3, 5, 100])
+def test_the_validation_loss_does_not_depend_on_how_it_is_split(size, monkeypatch):
     denoiser, latent = Gaussian("flow"), photo()
-    whole = Validation(denoiser, latent).loss(denoiser, prompt(), 8)
-    assert Validation(denoiser, latent).loss(denoiser, prompt(), batch) == pytest.approx(whole, rel=1e-6)
+    whole = Validation(denoiser, latent).loss(denoiser, prompt())
+    monkeypatch.setattr(objective, "POSITIONS_PER_FORWARD", size * latent[0, 0].numel())
+    assert Validation(denoiser, latent).loss(denoiser, prompt()) == pytest.approx(whole, rel=1e-6)
+
+
+def test_large_latents_go_through_the_network_one_at_a_time():
+    sizes = {side: samples_per_forward(torch.zeros(1, 4, side, side)) for side in (16, 64, 128, 256)}
+    assert sizes == {16: 32, 64: 2, 128: 1, 256: 1}
 
 
 def test_the_validation_levels_are_the_midpoints_of_equal_strata():
@@ -125,4 +132,4 @@ def test_the_validation_loss_is_the_mean_over_its_pairs():
     validation = Validation(denoiser, latent)
     pairs = zip(validation.noise.split(1), validation.sigma.split(1), strict=True)
     losses = [denoising_loss(denoiser, latent, prompt(), noise, sigma)[0] for noise, sigma in pairs]
-    assert validation.loss(denoiser, prompt(), 3) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-6)
+    assert validation.loss(denoiser, prompt()) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-6)

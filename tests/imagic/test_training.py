@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from imagic import NonFiniteLoss, fine_tune, optimize_embedding
+from imagic import NonFiniteLoss, fine_tune, objective, optimize_embedding
 from imagic.finetuning import TUNE_MODES
 from imagic.training import train
 
@@ -47,7 +47,7 @@ def test_every_step_is_shown_as_it_ends(run):
 def test_a_step_shows_the_reconstruction_from_the_middle_level():
     batch = torch.arange(5.0).view(5, 1, 1, 1)
     weight = torch.zeros(1, requires_grad=True)
-    (step,) = train([weight], lambda: (weight.expand(5) + 1, batch * (weight + 1)), 1, 0.1)
+    (step,) = train([weight], lambda: [(weight.expand(5) + 1, batch * (weight + 1))], 5, 1, 0.1)
     assert torch.equal(step.denoised, batch[2:3])
 
 
@@ -55,10 +55,35 @@ def test_the_mean_loss_is_minimized_by_adam():
     """Whatever the gradient's size, Adam's first step is the learning rate against its sign."""
     weights = [torch.tensor([2.0, -3.0], requires_grad=True), torch.tensor([5.0], requires_grad=True)]
     losses = lambda: torch.stack([weights[0].square().sum(), weights[1].square().sum() * 1e4])  # noqa: E731
-    (step,) = train(weights, lambda: (losses(), torch.zeros(2, 1)), 1, 0.25)
+    (step,) = train(weights, lambda: [(losses(), torch.zeros(2, 1))], 2, 1, 0.25)
     assert step.loss == pytest.approx((13 + 25e4) / 2)
     torch.testing.assert_close(weights[0].detach(), torch.tensor([1.75, -2.75]))
     torch.testing.assert_close(weights[1].detach(), torch.tensor([4.75]))
+
+
+@pytest.mark.parametrize("run", ["embedding", *TUNE_MODES])
+def test_samples_that_do_not_fit_into_one_forward_give_the_same_result(run, monkeypatch):
+    stage, options = (optimize_embedding, {}) if run == "embedding" else (fine_tune, {"tune": run})
+    results = []
+    for samples_per_forward in (8, 3, 1):
+        monkeypatch.setattr(objective, "POSITIONS_PER_FORWARD", samples_per_forward * photo()[0, 0].numel())
+        result, _ = stage(Gaussian("flow"), photo(), prompt(), steps=3, samples=8, **options)
+        results.append(result)
+    for result in results[1:]:
+        for name, tensor in results[0].items():
+            torch.testing.assert_close(result[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_scaling_the_loss_saves_gradients_that_fp16_cannot_hold():
+    """A mean over a latent makes gradients of 1e-8 and less, which are zero in fp16."""
+    moved = {}
+    for scale in (False, True):
+        weight = torch.zeros(1, requires_grad=True)
+        objective_ = lambda: [((weight.half() * 1e-4).float() * 1e-4 + 1, torch.zeros(1, 1))]  # noqa: B023, E731
+        list(train([weight], objective_, 1, 1, 0.5, scale_loss=scale))
+        moved[scale] = float(weight.detach())
+    assert moved[False] == 0
+    assert moved[True] < -0.1
 
 
 @pytest.mark.parametrize("run", ["embedding", *TUNE_MODES])
@@ -88,7 +113,7 @@ def test_what_on_step_raises_ends_the_run_at_once_and_leaves_the_network_as_it_w
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_the_run_naming_step_and_learning_rate(bad):
     values, weight, done = iter([1.0, 1.0, bad, 1.0]), torch.zeros(1, requires_grad=True), []
-    run = train([weight], lambda: ((weight + 1) * next(values), torch.zeros(1, 1)), 4, 0.02)
+    run = train([weight], lambda: [((weight + 1) * next(values), torch.zeros(1, 1))], 1, 4, 0.02)
     with pytest.raises(NonFiniteLoss, match=r"step 3 with learning rate 0\.02\..*\(try 0\.002\)") as error:
         done.extend(run)
     assert (error.value.step, error.value.learning_rate) == (3, 0.02)
