@@ -70,8 +70,8 @@ def _model(folder: Path):
     )
     # The preview in the graph editor: this model's own map from latents to colours, not Stable Diffusion's.
     colours = _read(folder / "latent_rgb.json")
-    config.latent_format.latent_rgb_factors = colours["factors"]
-    config.latent_format.latent_rgb_factors_bias = colours["bias"]
+    config.latent_format.latent_rgb_factors = colours["latent_rgb_factors"]
+    config.latent_format.latent_rgb_factors_bias = colours["latent_rgb_factors_bias"]
     config.latent_format.taesd_decoder_name = None
 
     load_device = comfy.model_management.get_torch_device()
