@@ -17,7 +17,7 @@ def optimize_embedding(
     conditioning: Conditioning,
     *,
     steps: int = 60,
-    learning_rate: float = 1e-2,
+    learning_rate: float = 2e-2,
     samples: int = 4,
     seed: int = 0,
     on_step: Callable[[Step], None] = lambda step: None,

@@ -52,7 +52,7 @@ class FineTuneUNet:
                 "steps": (
                     "INT",
                     {
-                        "default": 100,
+                        "default": 60,
                         "min": 1,
                         "max": 10000,
                         "tooltip": "Tuning steps. More keeps the photo better and edits less. 50-200 with several "
@@ -62,7 +62,7 @@ class FineTuneUNet:
                 "learning_rate": (
                     "FLOAT",
                     {
-                        "default": 0.001,
+                        "default": 0.002,
                         "min": 1e-8,
                         "max": 1.0,
                         "step": 1e-6,

@@ -25,12 +25,12 @@ class InterpolateEmbedding:
                 "eta": (
                     "FLOAT",
                     {
-                        "default": 0.8,
+                        "default": 1.0,
                         "min": -2.0,
                         "max": 3.0,
                         "step": 0.05,
-                        "tooltip": "How far to go: 0 is the photo, 1 the target text. 0.6-1.0 is usual; a stubborn "
-                        "edit may need more than 1. Ignored while sweep holds numbers.",
+                        "tooltip": "How far to go: 0 is the photo, 1 the target text. 0.6-1.2 is usual; take the "
+                        "smallest that shows the edit. Ignored while sweep holds numbers.",
                     },
                 ),
             },

@@ -48,13 +48,13 @@ class OptimizeEmbedding:
                 "learning_rate": (
                     "FLOAT",
                     {
-                        "default": 0.01,
+                        "default": 0.02,
                         "min": 1e-7,
                         "max": 1.0,
                         "step": 1e-5,
                         "round": False,
-                        "tooltip": "Of Adam. Higher moves further from the text, which reconstructs better and edits "
-                        "less. 0.001-0.02.",
+                        "tooltip": "Of Adam. Higher moves further from the text, which reconstructs better and gives "
+                        "eta more to undo. 0.001-0.02.",
                     },
                 ),
                 "samples": (
