@@ -10,15 +10,18 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from demo.words import VOCABULARY_SIZE, Tokenizer
 
 MODEL = Path(__file__).parent / "model"
+# Without accelerate, which saves memory that a model of this size does not need.
+_PLAINLY = {"torch_dtype": torch.float32, "low_cpu_mem_usage": False}
+
 _TABLE = "text_model.embeddings.token_embedding.weight"
 
 
 def vae() -> AutoencoderTiny:
-    return AutoencoderTiny.from_pretrained(MODEL / "vae", torch_dtype=torch.float32)
+    return AutoencoderTiny.from_pretrained(MODEL / "vae", **_PLAINLY)
 
 
 def unet() -> UNet2DConditionModel:
-    return UNet2DConditionModel.from_pretrained(MODEL / "unet", torch_dtype=torch.float32)
+    return UNet2DConditionModel.from_pretrained(MODEL / "unet", **_PLAINLY)
 
 
 def text_encoder_tensors() -> dict[str, torch.Tensor]:

@@ -51,8 +51,8 @@ def to_pixels(images: torch.Tensor) -> np.ndarray:
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
 
 
-def cached_tensor(cache: Path, make: Callable[[], torch.Tensor]) -> torch.Tensor:
+def cached_tensor(cache: Path, make: Callable[[], torch.Tensor | np.ndarray]) -> torch.Tensor:
     """What `make` gives, kept in the .safetensors file `cache`."""
     if not cache.exists():
-        save_file({"tensor": make()}, cache)
+        save_file({"tensor": torch.as_tensor(make())}, cache)
     return load_file(cache)["tensor"]
