@@ -23,7 +23,7 @@ def fine_tune(
     *,
     tune: str = "LoRA",
     rank: int = 16,
-    steps: int = 60,
+    steps: int = 80,
     learning_rate: float = 2e-3,
     samples: int = 8,
     gradient_checkpointing: bool = False,

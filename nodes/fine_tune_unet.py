@@ -52,7 +52,7 @@ class FineTuneUNet:
                 "steps": (
                     "INT",
                     {
-                        "default": 60,
+                        "default": 80,
                         "min": 1,
                         "max": 10000,
                         "tooltip": "Tuning steps. More keeps the photo better and edits less. 50-200 with several "

@@ -72,7 +72,7 @@ def test_classifier_reads_reconstructions(judge, pipeline):
 
 
 def test_samples_show_what_their_captions_say(judge, pipeline):
-    scenes = evaluate.held_out(16)
+    scenes = evaluate.held_out(8)
     images = evaluate.samples(pipeline, [caption(s.attributes) for s in scenes])
     shares = evaluate.agreement(judge, images, scenes)
     assert sum(shares[name] for name in VALUES) / len(VALUES) >= 0.85, shares
