@@ -66,7 +66,7 @@ def judged(studio):
 
 @pytest.mark.long
 def test_eta_zero_reconstructs_the_photo(judged):
-    """Half of the pictures within 5 dB of the autoencoder; untuned, the model is 15 dB away."""
+    """Half of the pictures within 5 dB of the autoencoder."""
     gaps = [row["ceiling"] - row["reconstruction"] for row in judged]
     assert np.median(gaps) <= 5, judged
 
