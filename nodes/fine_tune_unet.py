@@ -123,6 +123,8 @@ class FineTuneUNet:
         inputs.within("samples", samples, 1, 64)
         inputs.within("learning_rate", learning_rate, 1e-8, 1.0)
         inputs.within("rank", rank, 1, 512)
+        if tune not in TUNE_MODES:
+            raise ValueError(f"tune is {tune!r}: choose one of {', '.join(TUNE_MODES)}.")
         if tune != "LoRA" and learning_rate > 5e-4:
             raise ValueError(
                 f"learning_rate {learning_rate:g} would ruin the model when its full weights are tuned: "
