@@ -1,0 +1,70 @@
+"""EditBench: how good an edit is and what it costs, against the true picture of the edit that only a renderer has.
+
+    make editbench                                     everything; writes RESULTS.md and results.json beside this file
+    make editbench PAIRS=10                            a quick look, written to build/editbench/quick
+    make editbench PEER=path/imagic_stable_diffusion.py   and that diffusers community pipeline as a rival
+
+One file an idea: `pairs` (what is edited), `studio` (model, sampler and settings that all methods share), `cost` (how
+evaluations are counted), `methods/` (one file a method), `run` and `store` (all of it, on several cores, resumable),
+`metrics` (a picture against its truth), `judge` (all pictures), `summary`, `results` and `plots` (what is written).
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from . import methods, plots, results
+from .judge import judge
+from .run import WORKERS, processes, run, tasks
+from .store import FOLDER, Store
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.editbench", description=__doc__)
+    parser.add_argument("--pairs", type=int, help="the first so many pairs of each group; default: all")
+    parser.add_argument("--methods", nargs="+", help="only these; default: all")
+    parser.add_argument("--development", action="store_true", help="on the development pairs alone, to choose settings")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="processes, of one thread each")
+    options = parser.parse_args()
+    try:
+        known = methods.available()
+    except OSError as error:
+        sys.exit(f"Error: PEER must be the path of imagic_stable_diffusion.py: {error}.")
+    if unknown := set(options.methods or ()) - set(known):
+        sys.exit(f"Error: no method {', '.join(sorted(unknown))}: choose from {', '.join(known)}.")
+
+    chosen = {name: known[name] for name in known if not options.methods or name in (*options.methods, "autoencoder")}
+    group = "development" if options.development else "bench"
+    todo, store = tasks(chosen, group, options.pairs), Store(chosen)
+    if group == "bench":
+        undecided = {name: method for name, method in chosen.items() if method.headline is None}
+        todo += tasks({"autoencoder": known["autoencoder"], **undecided}, "development", options.pairs)
+    with processes(options.workers) as pool:
+        run(todo, store, pool, options.workers)
+
+    judged = judge(todo, store)
+    found = results.collect(chosen, judged, group)
+    # A look at some of the pairs or methods must not take the place of the whole.
+    whole = options.pairs is None and options.methods is None and not options.development
+    folder = HERE if whole else FOLDER / "quick"
+    results.write(folder, found, known, _command())
+    plots.trade_off(found, known, folder / "curve.png")
+    plots.contact_sheets(judged, found, known, folder, group)
+    for name, figures in found["summary"].items():
+        low, high = figures["edit_score_interval"]
+        print(
+            f"{name:15} {figures['pairs']:3} pairs  edit score {figures['edit_score']:.2f} ({low:.2f}-{high:.2f})  "
+            f"{figures['forward_equivalents']:6.0f} forward-equivalents  {figures['plain_samples']:5.1f} plain samples"
+        )
+    print(f"Written to {folder}")
+
+
+def _command() -> str:
+    return shlex.join(["python", "-m", "tests.editbench", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Every picture of a run, judged."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from demo import classifier
+
+from . import metrics, pairs
+from .cost import Cost
+from .store import Store, Task
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a method made of one pair."""
+
+    index: int
+    pair: pairs.Pair
+    figures: dict[str, metrics.Figures]  # by dial
+    pictures: dict[str, np.ndarray]
+    photo: Cost
+    target: Cost
+    samples: dict[str, Cost]
+    plain: Cost
+    reconstruction_gap_db: float | None  # how far dial "0" is from what the autoencoder makes of the source
+
+
+def judge(todo: list[Task], store: Store) -> dict[tuple[str, str], list[Judged]]:
+    """By method and group."""
+    model, judged = classifier.load(), {}
+    for group in dict.fromkeys(task.group for task in todo):
+        drawn = pairs.group(group)
+        for task in (task for task in todo if task.group == group):
+            ceiling = store.read(Task("autoencoder", group, task.index))[0].pictures
+            row = _judge(task, drawn[task.index], store, ceiling, model)
+            judged.setdefault((task.method, group), []).append(row)
+    return judged
+
+
+def _judge(task: Task, pair: pairs.Pair, store: Store, ceiling: dict, model: classifier.Classifier) -> Judged:
+    outcome, plain = store.read(task)
+    seen = classifier.predict(model, np.stack(list(outcome.pictures.values())))
+    figures = {
+        dial: metrics.figures(pair, picture, ceiling["truth"], {name: values[i] for name, values in seen.items()})
+        for i, (dial, picture) in enumerate(outcome.pictures.items())
+    }
+    gap = None
+    if "0" in outcome.pictures:
+        gap = metrics.psnr(ceiling["0"], pair.source) - metrics.psnr(outcome.pictures["0"], pair.source)
+    costs = (outcome.photo, outcome.target, outcome.samples, plain)
+    return Judged(task.index, pair, figures, outcome.pictures, *costs, gap)

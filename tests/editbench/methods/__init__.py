@@ -1,0 +1,69 @@
+"""The methods side by side. Each is one function over (studio, pair), with one setting for all pairs."""
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from . import autoencoder, ddim_inversion, default, further_target, paper, peer, sdedit
+from .outcome import Outcome
+
+SLOW_SUBSET = 30  # pairs, the first six of each kind
+
+
+@dataclass(frozen=True)
+class Method:
+    """
+    Args:
+        edit: makes an `Outcome` with the pictures of one pair, by dial: η, strength, or whatever the method can turn.
+        settings: all that decides what it does besides its code. Another setting is another method to the cache.
+        headline: the dial that is reported; None: the best on the development pairs, the same for all pairs.
+        bench, development: how many pairs of each group it runs on, None for all.
+        trains: it uses `imagic`, whose code then is part of what decides.
+    """
+
+    edit: Callable[..., Outcome]
+    title: str
+    settings: dict = field(default_factory=dict)
+    headline: str | None = None
+    bench: int | None = None
+    development: int | None = 0
+    trains: bool = False
+
+
+METHODS = {
+    "autoencoder": Method(autoencoder.edit, "autoencoder alone", headline="truth", development=None),
+    "default": Method(
+        default.edit,
+        "this pack's default",
+        default.settings(),
+        headline=default.HEADLINE,
+        trains=True,
+        development=None,
+    ),
+    "further_target": Method(
+        further_target.edit,
+        "default, tuned under a source caption",
+        default.settings(),
+        headline=default.HEADLINE,
+        trains=True,
+    ),
+    "paper": Method(paper.edit, "the paper's recipe", paper.SETTINGS, bench=SLOW_SUBSET, development=10, trains=True),
+    "sdedit": Method(sdedit.edit, "SDEdit", sdedit.SETTINGS, development=None),
+    "ddim_inversion": Method(ddim_inversion.edit, "DDIM inversion", development=None),
+}
+
+
+def available() -> dict[str, Method]:
+    """The methods that can run here: with PEER set, the diffusers community pipeline as well."""
+    if path := os.environ.get("PEER"):
+        settings = peer.settings(path)
+        return METHODS | {
+            "peer": Method(peer.edit, "diffusers community pipeline", settings, peer.HEADLINE, bench=SLOW_SUBSET)
+        }
+    return METHODS
+
+
+def source(method: Method) -> str:
+    """The code of a method's own file."""
+    return inspect.getsource(inspect.getmodule(method.edit))

@@ -1,0 +1,104 @@
+"""A picture against the true picture of its edit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_erosion
+from scipy.stats import bootstrap
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from demo.scenes import VALUES
+
+from .pairs import Pair
+
+EROSION = 5  # pixels across, so that what an edge's blur or the autoencoder carries over does not count
+SMALLEST_REGION = 0.02  # of the picture; less says nothing
+CLOSE_TO_CEILING, CLOSE = 4.0, 24.0  # dB: within the one of the ceiling, or at the other and more
+
+
+def untouched_region(pair: Pair) -> np.ndarray | None:
+    """Where the edit leaves the picture alone, bool [128, 128]: where source and truth are equal, slightly eroded.
+
+    None if there is no such place to speak of: a style changes every pixel, night dims even the animal.
+    """
+    equal = (pair.source == pair.truth).all(-1)
+    region = binary_erosion(equal, np.ones((EROSION, EROSION)), border_value=1)
+    return region if region.mean() >= SMALLEST_REGION else None
+
+
+def psnr(picture: np.ndarray, truth: np.ndarray, region: np.ndarray | None = None) -> float:
+    """Decibels of uint8 pictures [H, W, 3], over `region` [H, W] or the whole; 99 for equal ones."""
+    error = (picture.astype(float) - truth) ** 2
+    mean = error.mean() if region is None else error[region].mean()
+    return float(min(99.0, 10 * np.log10(255**2 / mean))) if mean else 99.0
+
+
+def ssim(picture: np.ndarray, truth: np.ndarray, region: np.ndarray | None = None) -> float:
+    """Mean structural similarity of uint8 pictures [H, W, 3] over `region` or the whole."""
+    _, similarity = structural_similarity(picture, truth, channel_axis=-1, full=True)
+    return float(similarity.mean() if region is None else similarity[region].mean())
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How one picture does. `ceiling` is what the autoencoder makes of the truth; dB and SSIM are against the truth."""
+
+    target_probability: float
+    target: bool  # the classifier sees the attribute that was asked for
+    kept: bool  # and every other one that the caption states
+    untouched_psnr: float | None  # None where the edit leaves nothing alone
+    untouched_ssim: float | None
+    ceiling_psnr: float | None
+    ceiling_ssim: float | None
+    whole_psnr: float
+    whole_ceiling_psnr: float
+
+    @property
+    def untouched(self) -> bool:
+        """Where nothing is to be left alone, the other attributes alone say that the rest was kept."""
+        if self.untouched_psnr is None:
+            return True
+        return self.untouched_psnr >= min(CLOSE, self.ceiling_psnr - CLOSE_TO_CEILING)
+
+    @property
+    def success(self) -> bool:
+        """Counts for the edit score."""
+        return self.target and self.kept and self.untouched
+
+
+def figures(pair: Pair, picture: np.ndarray, ceiling: np.ndarray, seen: dict[str, Tensor]) -> Figures:
+    """
+    Args:
+        picture, ceiling: uint8 [128, 128, 3]; the ceiling is the truth sent through the autoencoder.
+        seen: the classifier's probabilities [values] of the picture, by attribute.
+    """
+    kind, wanted = pair.edit.kind, vars(pair.edit.truth.attributes)
+    right = {name: VALUES[name][int(seen[name].argmax())] == wanted[name] for name in VALUES}
+    if wanted["style"] == "sketch":
+        right["colour"] = True  # a sketch is grey
+    region = untouched_region(pair)
+
+    def in_region(measure, image: np.ndarray) -> float | None:
+        return None if region is None else measure(image, pair.truth, region)
+
+    return Figures(
+        target_probability=float(seen[kind][VALUES[kind].index(pair.edit.value)]),
+        target=right[kind],
+        kept=all(hit for name, hit in right.items() if name != kind),
+        untouched_psnr=in_region(psnr, picture),
+        untouched_ssim=in_region(ssim, picture),
+        ceiling_psnr=in_region(psnr, ceiling),
+        ceiling_ssim=in_region(ssim, ceiling),
+        whole_psnr=psnr(picture, pair.truth),
+        whole_ceiling_psnr=psnr(ceiling, pair.truth),
+    )
+
+
+def interval(successes: list[bool]) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of a share, resampling pairs."""
+    if len(set(successes)) == 1:
+        return float(successes[0]), float(successes[0])
+    values = np.array(successes, float)
+    found = bootstrap((values,), np.mean, method="percentile", n_resamples=9999, random_state=0, vectorized=True)
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)

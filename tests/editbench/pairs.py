@@ -1,0 +1,47 @@
+"""The pairs: a picture no model has seen, a sentence, and the true picture of what the sentence asks for."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from demo.scenes import render
+from demo.scenes.edits import KINDS, Edit, draw_edits
+
+BENCH_SEED, DEVELOPMENT_SEED = 2210, 9276
+PER_KIND = {"bench": 20, "development": 8}
+
+
+@dataclass(frozen=True)
+class Pair:
+    edit: Edit
+
+    @cached_property
+    def source(self) -> np.ndarray:
+        """uint8 [128, 128, 3]."""
+        return render(self.edit.scene)
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        """uint8 [128, 128, 3]: the source redrawn with the one attribute changed."""
+        return render(self.edit.truth)
+
+
+def bench() -> list[Pair]:
+    """The 100 pairs that figures are reported on."""
+    return _interleaved(draw_edits(PER_KIND["bench"], BENCH_SEED))
+
+
+def development() -> list[Pair]:
+    """The 40 pairs that settings may be chosen on."""
+    return _interleaved(draw_edits(PER_KIND["development"], DEVELOPMENT_SEED))
+
+
+def group(name: str) -> list[Pair]:
+    return {"bench": bench, "development": development}[name]()
+
+
+def _interleaved(edits: list[Edit]) -> list[Pair]:
+    """One of each kind in turn, so that the first N pairs are a fair sample of all."""
+    by_kind = [[edit for edit in edits if edit.kind == kind] for kind in KINDS]
+    return [Pair(edit) for row in zip(*by_kind, strict=True) for edit in row]

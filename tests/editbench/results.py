@@ -1,0 +1,194 @@
+"""RESULTS.md and results.json."""
+
+import json
+import platform
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+import diffusers
+import torch
+
+from demo.scenes.edits import KINDS
+
+from . import studio
+from .judge import Judged
+from .methods import METHODS, Method
+from .summary import curve, further_target, headline, summary
+
+RECIPE = Path(__file__).with_name("RECIPE.md")  # what a search for the default found, written by hand
+# results.json begins with these; the rest are for the tables.
+RIVALS = ("default", "paper", "sdedit", "ddim_inversion", "peer")
+
+Rows = dict[tuple[str, str], list[Judged]]
+
+
+def collect(known: dict[str, Method], judged: Rows, group: str = "bench") -> dict:
+    """Everything that results.json holds."""
+    dials = {
+        name: headline(method, judged.get((name, "development")) or judged[name, group])
+        for name, method in known.items()
+        if (name, group) in judged
+    }
+    summaries = {name: summary(judged[name, group], dial) for name, dial in dials.items()}
+    if "further_target" in dials and "default" in dials:
+        further = further_target(judged["further_target", group], dials["further_target"])
+        summaries["default"]["further_target_plain_samples"] = further
+    order = [name for name in (*RIVALS, *known) if name in summaries]
+    return {
+        "summary": {name: summaries[name] for name in dict.fromkeys(order)},
+        "settings": {name: known[name].settings for name in dials},
+        "sampler": {"name": "DDIM", "steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED},
+        "versions": versions(),
+        "curves": {name: curve(judged[name, group]) for name in dials if len(judged[name, group][0].figures) > 1},
+        "pairs": {name: [_line(row, dial) for row in judged[name, group]] for name, dial in dials.items()},
+    }
+
+
+def versions() -> dict[str, str]:
+    return {
+        "date": date.today().isoformat(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _line(row: Judged, dial: str) -> dict:
+    edit, figures = row.pair.edit, row.figures[dial]
+    gap = row.reconstruction_gap_db
+    return {
+        "pair": row.index,
+        "kind": edit.kind,
+        "source": edit.source_caption,
+        "target": edit.target_caption,
+        "success": figures.success,
+        **{name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(figures).items()},
+        "reconstruction_gap_db": None if gap is None else round(gap, 3),
+        "forward_equivalents": (row.photo + row.target + row.samples[dial]).forward_equivalents,
+        "seconds": round((row.photo + row.target + row.samples[dial]).seconds, 2),
+        "plain_sample_seconds": round(row.plain.seconds, 2),
+    }
+
+
+def write(folder: Path, results: dict, known: dict[str, Method], command: str) -> None:
+    """Raises nothing of its own; the folder is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(_compact(results), encoding="utf-8")
+    (folder / "RESULTS.md").write_text(markdown(results, known, command), encoding="utf-8")
+
+
+def _compact(results: dict) -> str:
+    """JSON with one line a pair, so that a difference between two runs can be read."""
+    pairs = results["pairs"]
+    text = json.dumps({**results, "pairs": "PAIRS"}, indent=1, ensure_ascii=False)
+    lines = [
+        f'  "{name}": [\n' + ",\n".join(f"   {json.dumps(row, ensure_ascii=False)}" for row in rows) + "\n  ]"
+        for name, rows in pairs.items()
+    ]
+    return text.replace('"PAIRS"', "{\n" + ",\n".join(lines) + "\n }") + "\n"
+
+
+def markdown(results: dict, known: dict[str, Method], command: str) -> str:
+    summaries = results["summary"]
+    about = results["versions"]
+    methods = [name for name in summaries if name != "autoencoder"]
+    parts = [
+        "# EditBench\n",
+        f"Made by `{command}` on {about['date']}, Python {about['python']}, torch {about['torch']}, diffusers "
+        f"{about['diffusers']}, {about['machine']}, on the CPU. What the figures mean is said at the end.\n",
+        "## Edit score\n",
+        _table(
+            ("method", "setting", "pairs", "edit score", "95 %", *KINDS),
+            [(known[name].title, *_score_cells(summaries[name])) for name in methods],
+        ),
+        "## What it is made of\n",
+        _table(
+            ("method", "target there", "others kept", "untouched kept", "untouched", "its SSIM", "whole", "η = 0"),
+            [(known[name].title, *_part_cells(summaries[name])) for name in methods],
+        ),
+        _ceiling(summaries),
+        "## Cost of a whole edit\n",
+        _table(
+            ("method", "forward-equivalents", "plain samples", "a further target, plain samples"),
+            [(known[name].title, *_cost_cells(summaries[name])) for name in methods],
+        ),
+        "![alignment against fidelity](curve.png)\n",
+        *(f"![{kind}](sheet-{kind}.jpg)\n" for kind in KINDS),
+        _explanation(results),
+    ]
+    if RECIPE.is_file():
+        parts.append(RECIPE.read_text(encoding="utf-8"))
+    return "\n".join(part for part in parts if part)
+
+
+def _score_cells(figures: dict) -> tuple:
+    low, high = figures["edit_score_interval"]
+    kinds = (figures["edit_score_by_kind"].get(kind) for kind in KINDS)
+    cells = [f"**{figures['edit_score']:.2f}**", f"{low:.2f} – {high:.2f}"]
+    return (figures["setting"], figures["pairs"], *cells, *("" if value is None else f"{value:.2f}" for value in kinds))
+
+
+def _part_cells(figures: dict) -> tuple:
+    shares = (f"{figures[name]:.2f}" for name in ("target_present", "others_kept", "untouched_kept"))
+    return (
+        *shares,
+        _decibels(figures["untouched_psnr"]),
+        "" if figures["untouched_ssim"] is None else f"{figures['untouched_ssim']:.3f}",
+        _decibels(figures["whole_psnr"]),
+        _decibels(figures["reconstruction_gap_db"]),
+    )
+
+
+def _cost_cells(figures: dict) -> tuple:
+    cells = (f"{figures[name]:.1f}" for name in ("plain_samples", "further_target_plain_samples"))
+    return (f"{figures['forward_equivalents']:,.0f}", *cells)
+
+
+def _ceiling(summaries: dict) -> str:
+    if "autoencoder" not in summaries:
+        return ""
+    best = summaries["autoencoder"]
+    return (
+        f"The ceiling is the true picture sent through the autoencoder: edit score {best['edit_score']:.2f}, untouched "
+        f"region {_decibels(best['untouched_psnr'])} and SSIM {best['untouched_ssim']:.3f}, whole picture "
+        f"{_decibels(best['whole_psnr'])}.\n"
+    )
+
+
+def _decibels(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} dB"
+
+
+def _table(head: tuple, rows: list[tuple]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def _explanation(results: dict) -> str:
+    sampler, settings = results["sampler"], results["settings"]
+    lines = [
+        "## What the figures mean\n",
+        f"- One setting and one seed for all pairs and methods: {sampler['name']}, {sampler['steps']} steps, guidance "
+        f"{sampler['guidance']:g}, seed {sampler['seed']}, as the example workflow has them.",
+        "- **Edit score**: the share of pairs on which the classifier sees the target attribute and every other "
+        "captioned one, and the region that the edit leaves alone is within 4 dB of the autoencoder's ceiling or at "
+        "24 dB and more, against the true edit. That region is where source and true edit are equal, eroded by two "
+        "pixels. A style changes every pixel, and night all but a few: where it is under 2 % of the picture, the "
+        "attributes alone decide. The interval is a percentile bootstrap over pairs.",
+        "- **untouched**, **whole**: median PSNR against the true edit, in that region and of everything. **η = 0**: "
+        "median distance of the reconstruction from what the autoencoder makes of the photo.",
+        "- **Setting**: η, α, strength, or the text that was inverted under. The default's and the peer's are what "
+        "they ship with; the others' are the best single ones on development pairs.",
+        "- **Forward-equivalents**: one network evaluation on one latent is 1, a backward through activations 1 more, "
+        "a weight gradient 1 more; counted by hooks. **Plain samples**: wall time over that of one 50-step sample with "
+        "guidance in the same process just before. Medians over pairs, one picture sampled.",
+        *(
+            f"- {METHODS[name].title}: `{json.dumps(values)}`"
+            for name, values in settings.items()
+            if name in METHODS and values
+        ),
+        "",
+    ]
+    return "\n".join(lines)

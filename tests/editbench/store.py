@@ -1,0 +1,74 @@
+"""What was done, on disk: a run that ends early goes on where it was, and a changed method starts anew."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from demo import load
+
+from . import methods, studio
+from .cost import Cost
+from .methods.outcome import Outcome
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "build" / "editbench"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One method on one pair."""
+
+    method: str
+    group: str
+    index: int
+
+
+def key(method: methods.Method) -> str:
+    """Of what decides a method's pictures: its settings and code, sampler, model, and where it trains, the pack."""
+    shared = {"steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED}
+    files = [Path(studio.__file__), *sorted(load.MODEL.rglob("*.safetensors"))]
+    if method.trains:
+        files += sorted((ROOT / "imagic").glob("*.py"))
+    digest = hashlib.sha256(json.dumps([shared, method.settings, methods.source(method)]).encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+class Store:
+    """Outcomes under `folder`: a JSON file and a strip of pictures for each task."""
+
+    def __init__(self, known: dict[str, methods.Method], folder: Path = FOLDER):
+        self.folders = {name: folder / f"{name}-{key(method)}" for name, method in known.items()}
+
+    def _path(self, task: Task) -> Path:
+        return self.folders[task.method] / f"{task.group}-{task.index:03}.json"
+
+    def has(self, task: Task) -> bool:
+        return self._path(task).is_file()
+
+    def write(self, task: Task, outcome: Outcome, plain: Cost) -> None:
+        path = self._path(task)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.concatenate(list(outcome.pictures.values()), 1)).save(path.with_suffix(".png"))
+        costs = {dial: asdict(outcome.samples[dial]) for dial in outcome.pictures}
+        content = {"plain": plain, "photo": outcome.photo, "target": outcome.target}
+        content = {name: asdict(cost) for name, cost in content.items()} | {"samples": costs}
+        # The JSON file goes last and at once: it says that the task is done.
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(content))
+        unfinished.replace(path)
+
+    def read(self, task: Task) -> tuple[Outcome, Cost]:
+        """The outcome, and the plain sample of the same run."""
+        path = self._path(task)
+        content = json.loads(path.read_text())
+        samples = {dial: Cost(**cost) for dial, cost in content["samples"].items()}
+        strip = np.asarray(Image.open(path.with_suffix(".png")).convert("RGB"))
+        pictures = dict(zip(samples, np.split(strip, len(samples), 1), strict=True))
+        outcome = Outcome(Cost(**content["photo"]), Cost(**content["target"]), samples, pictures)
+        return outcome, Cost(**content["plain"])

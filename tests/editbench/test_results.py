@@ -1,0 +1,89 @@
+"""What is written has the fields that others read, and says what was judged."""
+
+import json
+
+import pytest
+
+from demo.scenes.edits import KINDS
+
+from . import methods, metrics, pairs, plots, results
+from .cost import Cost
+from .judge import Judged
+from .summary import best_dial, summary
+from .test_metrics import judged as figures_of_truth
+from .test_metrics import seen
+
+FIELDS = (
+    "pairs",
+    "edit_score",
+    "edit_score_by_kind",
+    "edit_score_interval",
+    "reconstruction_gap_db",
+    "forward_equivalents",
+    "plain_samples",
+    "further_target_plain_samples",
+)
+PAIRS = pairs.bench()[:4]
+
+
+def row(index: int, wrong: tuple[str, ...] = ()) -> Judged:
+    """A pair whose pictures are the truth, with another background seen at the dials `wrong`."""
+    pair = PAIRS[index]
+    good = figures_of_truth(pair)
+    bad = metrics.figures(pair, 255 - pair.truth, pair.truth, {k: v.flip(0) for k, v in seen(pair).items()})
+    return Judged(
+        index=index,
+        pair=pair,
+        figures={dial: bad if dial in wrong else good for dial in ("0", "1")},
+        pictures={"0": pair.source, "1": pair.truth},
+        photo=Cost(10, 2.0),
+        target=Cost(20, 4.0),
+        samples={"0": Cost(60, 1.0), "1": Cost(60, 2.0)},
+        plain=Cost(100, 2.0),
+        reconstruction_gap_db=float(index),
+    )
+
+
+@pytest.fixture(scope="module")
+def found():
+    rows = [row(0), row(1), row(2, ("0", "1")), row(3, ("0",))]
+    known = {name: methods.METHODS[name] for name in ("default", "sdedit", "further_target")}
+    judged = {(name, "bench"): rows for name in known} | {("sdedit", "development"): rows}
+    return results.collect(known, judged), known, judged
+
+
+def test_costs_and_scores_are_known_sums():
+    figures = summary([row(0), row(1), row(2, ("1",)), row(3)], "1")
+    assert figures["edit_score"] == 0.75
+    assert figures["forward_equivalents"] == 90
+    assert figures["plain_samples"] == 4
+    assert figures["further_target_plain_samples"] == 3
+    assert figures["reconstruction_gap_db"] == 1.5
+    assert figures["edit_score_by_kind"][KINDS[2]] == 0
+
+
+def test_the_best_setting_has_the_highest_score():
+    assert best_dial([row(0, ("0",)), row(1)]) == "1"
+    assert best_dial([row(0, ("1",)), row(1)]) == "0"
+
+
+def test_results_begin_with_the_summary_and_its_fields(found, tmp_path):
+    content, known, judged = found
+    results.write(tmp_path, content, known, "make editbench")
+    read = json.loads((tmp_path / "results.json").read_text())
+    assert next(iter(read)) == "summary"
+    assert next(iter(read["summary"])) == "default"
+    for name in ("default", "sdedit"):
+        assert set(FIELDS) <= read["summary"][name].keys()
+    assert [line["success"] for line in read["pairs"]["sdedit"]] == [True, True, False, True]
+    assert read["summary"]["sdedit"]["edit_score"] == 0.75
+    assert "| SDEdit | 1 | 4 | **0.75** |" in (tmp_path / "RESULTS.md").read_text()
+
+    plots.trade_off(content, known, tmp_path / "curve.png")
+    plots.contact_sheets(judged, content, known, tmp_path, "bench")
+    assert {path.name for path in tmp_path.glob("sheet-*")} == {f"sheet-{row(i).pair.edit.kind}.jpg" for i in range(4)}
+
+
+def test_a_further_target_costs_what_the_source_caption_leaves(found):
+    content, _, _ = found
+    assert content["summary"]["default"]["further_target_plain_samples"] == 3

@@ -1,0 +1,72 @@
+"""A run goes on where it ended, and a changed method starts anew."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from . import methods, run, studio
+from .cost import Cost
+from .methods.outcome import Outcome
+from .store import Store, Task
+
+KNOWN = {name: methods.METHODS[name] for name in ("sdedit", "autoencoder")}
+TASK = Task("sdedit", "bench", 7)
+
+
+@pytest.fixture
+def outcome():
+    pictures = {dial: np.random.default_rng(i).integers(0, 256, (128, 128, 3), np.uint8) for i, dial in enumerate("ab")}
+    return Outcome(Cost(1, 0.5), Cost(20, 1.5), {"a": Cost(300, 2.5), "b": Cost(4, 0.125)}, pictures)
+
+
+def test_what_is_written_is_read(tmp_path, outcome):
+    store = Store(KNOWN, tmp_path)
+    assert not store.has(TASK)
+    store.write(TASK, outcome, Cost(100, 1.0))
+    read, plain = Store(KNOWN, tmp_path).read(TASK)
+    assert (read.photo, read.target, read.samples, plain) == (
+        outcome.photo,
+        outcome.target,
+        outcome.samples,
+        Cost(100, 1),
+    )
+    for dial, picture in outcome.pictures.items():
+        np.testing.assert_array_equal(read.pictures[dial], picture)
+
+
+def test_another_setting_is_another_method(tmp_path, outcome):
+    Store(KNOWN, tmp_path).write(TASK, outcome, Cost())
+    assert Store(KNOWN, tmp_path).has(TASK)
+    changed = {"sdedit": replace(KNOWN["sdedit"], settings={"strengths": [0.5]})}
+    assert not Store(changed, tmp_path).has(TASK)
+
+
+def test_what_is_done_is_not_done_again(tmp_path, capsys, monkeypatch):
+    """Two pairs through the autoencoder, then one more."""
+    monkeypatch.setattr(studio, "PLAIN_STEPS", 1)
+    pool = ThreadPoolExecutor(1)
+    todo = [Task("autoencoder", "bench", index) for index in range(3)]
+    run.run(todo[:2], Store(KNOWN, tmp_path), pool, 1)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    assert len(files) == 4
+    capsys.readouterr()
+
+    run.run(todo, Store(KNOWN, tmp_path), pool, 1)
+    said = capsys.readouterr().out
+    assert "3 edits, 2 of them done before" in said
+    assert "[1/1] autoencoder bench 2" in said
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+
+    run.run(todo, Store(KNOWN, tmp_path), pool, 1)
+    assert "[" not in capsys.readouterr().out
+
+
+def test_slow_methods_run_on_the_first_pairs_of_each_kind():
+    done = run.tasks(methods.METHODS, "bench", None)
+    count = {name: sum(task.method == name for task in done) for name in methods.METHODS}
+    assert count["default"] == count["sdedit"] == 100
+    assert count["paper"] == 30
+    assert {task.index for task in done if task.method == "paper"} == set(range(30))
+    assert {task.index for task in run.tasks(methods.METHODS, "bench", 2)} == {0, 1}
