@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test editbench comfyui demo-model lint clean environment
+.PHONY: help demo test editbench benchmark comfyui demo-model lint clean environment
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ test: ## every check, on every ComfyUI that can be had: make test [ARGS="-m 'not
 
 editbench: environment ## measure edits against their truth (hours): make editbench [PAIRS=10] [PEER=path]
 	@$(VENV) -m tests.editbench $(if $(PAIRS),--pairs $(PAIRS)) $(ARGS)
+
+benchmark: environment ## time and memory of a step, beside others' trainers: make benchmark [PEER=path]
+	@$(VENV) -m tests.benchmarks $(ARGS)
 
 demo-model: environment ## retrain the bundled demo model from its seed (hours)
 	@$(VENV) -m demo.training

@@ -34,7 +34,7 @@ def edit(studio, pair) -> Outcome:
     # It trains the weights it is given in place, and draws its noise from the global generator.
     unet = copy.deepcopy(studio.pipeline.unet)
     studio.meter.watch(unet)
-    pipeline = _module(os.environ["PEER"]).ImagicStableDiffusionPipeline(
+    pipeline = module(os.environ["PEER"]).ImagicStableDiffusionPipeline(
         vae=_ScaledAutoencoder(studio.pipeline.vae),
         text_encoder=studio.pipeline.text_encoder,
         tokenizer=studio.pipeline.tokenizer,
@@ -63,7 +63,7 @@ def edit(studio, pair) -> Outcome:
 
 
 @cache
-def _module(path: str):
+def module(path: str):
     """The user's file. It needs accelerate, which requirements-dev.txt brings."""
     spec = importlib.util.spec_from_file_location("imagic_stable_diffusion", path)
     module = importlib.util.module_from_spec(spec)
