@@ -126,7 +126,7 @@ class _Autoencoder(nn.Module):
 
     def __init__(self, latent):
         super().__init__()
-        self.latent = latent
+        self.latent, self.device = latent, latent.device
 
     def encode(self, images) -> SimpleNamespace:
         return SimpleNamespace(latent_dist=SimpleNamespace(sample=lambda generator: self.latent))

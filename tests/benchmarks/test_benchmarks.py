@@ -30,8 +30,8 @@ def train(network: nn.Module, steps: int, around: float = 0.0) -> None:
 
 
 def test_a_step_is_measured_against_a_forward():
-    network = Slow(0.02)
-    with Stopwatch(lambda: time.sleep(0.01)) as watch:
+    network = Slow(0.05)
+    with Stopwatch(lambda: time.sleep(0.025)) as watch:
         train(network, 4)
     assert len(watch.steps) == len(watch.forwards) == 3
     assert sorted(watch.ratios())[1] == pytest.approx(2, rel=0.5)

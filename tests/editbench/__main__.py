@@ -36,12 +36,12 @@ def main() -> None:
     if unknown := set(options.methods or ()) - set(known):
         sys.exit(f"Error: no method {', '.join(sorted(unknown))}: choose from {', '.join(known)}.")
 
-    chosen = {name: known[name] for name in known if not options.methods or name in (*options.methods, "autoencoder")}
+    chosen = {name: known[name] for name in known if not options.methods or name in (*options.methods, methods.CEILING)}
     group = "development" if options.development else "bench"
     todo, store = tasks(chosen, group, options.pairs), Store(chosen)
     if group == "bench":
         undecided = {name: method for name, method in chosen.items() if method.headline is None}
-        todo += tasks({"autoencoder": known["autoencoder"], **undecided}, "development", options.pairs)
+        todo += tasks({methods.CEILING: known[methods.CEILING], **undecided}, "development", options.pairs)
     with processes(options.workers) as pool:
         run(todo, store, pool, options.workers)
 

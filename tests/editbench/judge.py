@@ -8,6 +8,7 @@ from demo import classifier
 
 from . import metrics, pairs
 from .cost import Cost
+from .methods import CEILING
 from .store import Store, Task
 
 
@@ -32,7 +33,7 @@ def judge(todo: list[Task], store: Store) -> dict[tuple[str, str], list[Judged]]
     for group in dict.fromkeys(task.group for task in todo):
         drawn = pairs.group(group)
         for task in (task for task in todo if task.group == group):
-            ceiling = store.read(Task("autoencoder", group, task.index))[0].pictures
+            ceiling = store.read(Task(CEILING, group, task.index))[0].pictures
             row = _judge(task, drawn[task.index], store, ceiling, model)
             judged.setdefault((task.method, group), []).append(row)
     return judged

@@ -10,7 +10,7 @@ from demo.scenes import SIZE
 from demo.scenes.edits import KINDS
 
 from .judge import Judged
-from .methods import Method
+from .methods import CEILING, Method
 from .results import Rows
 
 SHEET_PAIRS = 10  # of a kind, the first ones
@@ -32,6 +32,9 @@ def trade_off(results: dict, known: dict[str, Method], path: Path) -> None:
             axes.annotate(point["setting"], at, xytext=(4, 4), textcoords="offset points", fontsize=7)
             if point["setting"] == results["summary"][name]["setting"]:
                 axes.plot(*at, line.get_marker(), color=line.get_color(), markersize=9)
+    if CEILING in results["summary"]:
+        ceiling = results["summary"][CEILING]["untouched_psnr"]
+        axes.axvline(ceiling, linestyle=":", color="gray", label="what the autoencoder allows (median)")
     axes.set_xlabel("fidelity: PSNR of the region the edit leaves alone, dB (mean)")
     axes.set_ylabel("alignment: probability of the target attribute (mean)")
     axes.set_title("The edit against the rest of the picture, over each method's dial")
@@ -42,7 +45,7 @@ def trade_off(results: dict, known: dict[str, Method], path: Path) -> None:
 
 def contact_sheets(judged: Rows, results: dict, known: dict[str, Method], folder: Path, group: str) -> None:
     """One picture a kind: a row a pair, a column a method, framed green where the edit counts and red where not."""
-    names = [name for name in results["summary"] if name != "autoencoder"]
+    names = [name for name in results["summary"] if name != CEILING]
     dials = {name: results["summary"][name]["setting"] for name in names}
     font = ImageFont.load_default(size=11)
     for kind in KINDS:
@@ -60,7 +63,7 @@ def contact_sheets(judged: Rows, results: dict, known: dict[str, Method], folder
             top = 2 * _LINE + line * tall
             found = {name: rows[name][index] for name in names if index in rows[name]}
             edit = next(iter(found.values())).pair
-            draw.text((_GAP, top), f"{edit.edit.source_caption}  →  {edit.edit.target_caption}", _INK, font)
+            draw.text((_GAP, top), f"{edit.edit.source_caption}  ->  {edit.edit.target_caption}", _INK, font)
             for column, picture in enumerate((edit.source, edit.truth)):
                 sheet.paste(Image.fromarray(picture), (column * cell + _GAP, top + _LINE))
             for column, name in enumerate(names, 2):

@@ -13,7 +13,7 @@ from demo.scenes.edits import KINDS
 
 from . import studio
 from .judge import Judged
-from .methods import METHODS, Method
+from .methods import CEILING, METHODS, Method
 from .summary import curve, further_target, headline, summary
 
 RECIPE = Path(__file__).with_name("RECIPE.md")  # what a search for the default found, written by hand
@@ -40,7 +40,7 @@ def collect(known: dict[str, Method], judged: Rows, group: str = "bench") -> dic
         "settings": {name: known[name].settings for name in dials},
         "sampler": {"name": "DDIM", "steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED},
         "versions": versions(),
-        "curves": {name: curve(judged[name, group]) for name in dials if len(judged[name, group][0].figures) > 1},
+        "curves": {name: curve(judged[name, group]) for name in dials if name != CEILING},
         "pairs": {name: [_line(row, dial) for row in judged[name, group]] for name, dial in dials.items()},
     }
 
@@ -93,7 +93,7 @@ def _compact(results: dict) -> str:
 def markdown(results: dict, known: dict[str, Method], command: str) -> str:
     summaries = results["summary"]
     about = results["versions"]
-    methods = [name for name in summaries if name != "autoencoder"]
+    methods = [name for name in summaries if name != CEILING]
     parts = [
         "# EditBench\n",
         f"Made by `{command}` on {about['date']}, Python {about['python']}, torch {about['torch']}, diffusers "
@@ -147,9 +147,9 @@ def _cost_cells(figures: dict) -> tuple:
 
 
 def _ceiling(summaries: dict) -> str:
-    if "autoencoder" not in summaries:
+    if CEILING not in summaries:
         return ""
-    best = summaries["autoencoder"]
+    best = summaries[CEILING]
     return (
         f"The ceiling is the true picture sent through the autoencoder: edit score {best['edit_score']:.2f}, untouched "
         f"region {_decibels(best['untouched_psnr'])} and SSIM {best['untouched_ssim']:.3f}, whole picture "

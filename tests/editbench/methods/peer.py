@@ -76,7 +76,7 @@ class _ScaledAutoencoder(nn.Module):
 
     def __init__(self, vae: nn.Module):
         super().__init__()
-        self.vae = vae
+        self.vae, self.device = vae, vae.device
 
     def encode(self, images: torch.Tensor) -> SimpleNamespace:
         latents = self.vae.encode(images).latents / _SCALE
