@@ -137,7 +137,7 @@ class _TextEncoder(nn.Module):
 
     def __init__(self, tokens):
         super().__init__()
-        self.register_buffer("tokens", tokens)
+        self.tokens, self.device = tokens, tokens.device
 
     def forward(self, ids):
         return (self.tokens,)
