@@ -36,9 +36,9 @@ lint: environment ## style only
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check .
 
-clean: ## remove the environment and what make wrote here, but not a training's checkpoints
+clean: ## remove the environment and what make wrote here, but not hours of training or of editbench
 	rm -rf .venv output .pytest_cache .ruff_cache .hypothesis
-	find build -mindepth 1 -maxdepth 1 ! -name demo-model -exec rm -rf {} + 2>/dev/null || true
+	find build -mindepth 1 -maxdepth 1 ! -name demo-model ! -name editbench -exec rm -rf {} + 2>/dev/null || true
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:
