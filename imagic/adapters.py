@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from .blocks import blocks
 
-ATTENTION = ("attn", "attention")
+
+def in_attention(path: str) -> bool:
+    """Whether a layer belongs to an attention layer, by the names that networks give: "attn1.to_q", "attention.qkv".
+
+    Not so "attentions.0.ff": diffusers calls whole transformers that.
+    """
+    return any("attn" in part or part.endswith("attention") for part in path.lower().split("."))
 
 
 class LoRA:
@@ -19,13 +25,23 @@ class LoRA:
     never touched, which keeps quantized and shared weights usable and saves the full-size weight gradient.
     """
 
-    def __init__(self, network: nn.Module, rank: int, seed: int, device: torch.device | None = None):
+    def __init__(
+        self,
+        network: nn.Module,
+        rank: int,
+        seed: int,
+        device: torch.device | None = None,
+        *,
+        only_attention: bool = False,
+    ):
         self.layers: dict[str, nn.Module] = {
             f"{block}.{name}" if name else block: layer
             for block, module in blocks(network).items()
             for name, layer in module.named_modules()
             if isinstance(layer, nn.Linear | nn.Conv2d) and getattr(layer, "groups", 1) == 1
         }
+        if only_attention:
+            self.layers = {name: layer for name, layer in self.layers.items() if in_attention(name)} or self.layers
         if not self.layers:
             raise ValueError("This model has no blocks with linear or convolutional layers: tune all weights instead.")
         generator = torch.Generator().manual_seed(seed)
@@ -89,9 +105,7 @@ class Weights:
             for path, module in network.named_modules()
             for name, weight in module.named_parameters(recurse=False)
             # Only what a LoRA file can name. Scale tables and the like stay as they are.
-            if name in ("weight", "bias")
-            and weight.is_floating_point()
-            and (not only_attention or any(word in path.lower() for word in ATTENTION))
+            if name in ("weight", "bias") and weight.is_floating_point() and (not only_attention or in_attention(path))
         }
         if not self.owners:
             raise ValueError("This model has no attention layers by name: tune LoRA or all weights instead.")

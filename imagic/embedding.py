@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from .denoiser import Conditioning, Denoiser, is_text
 from .objective import NoiseSampler, Validation, denoising_losses
-from .training import History, NonFiniteLoss, Step, keeping_overwritten, train
+from .training import History, NonFiniteLoss, Step, check_schedule, keeping_overwritten, train
 
 
 def optimize_embedding(
@@ -16,9 +17,10 @@ def optimize_embedding(
     latent: Tensor,
     conditioning: Conditioning,
     *,
-    steps: int = 60,
+    steps: int = 25,
     learning_rate: float = 2e-2,
-    samples: int = 4,
+    schedule: str = "cosine",
+    samples: int = 2,
     seed: int = 0,
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> tuple[Conditioning, History]:
@@ -28,6 +30,7 @@ def optimize_embedding(
         latent: the photo, [1, C, ...], in the model's scale.
         conditioning: the target text, or a source caption that is to anchor many targets. Left unchanged.
         steps, learning_rate: of Adam. The paper: 100 x 1e-3 (Imagen), 1000 x 2e-3 (Stable Diffusion).
+        schedule: of the learning rate, "cosine" or "constant" (the paper), see `training.SCHEDULES`.
         samples: (noise, level) pairs a step, the levels stratified over the schedule. The paper: 1.
         on_step: called after every step; what it raises ends the run.
 
@@ -35,8 +38,10 @@ def optimize_embedding(
         The optimized conditioning, fp32, and the history.
 
     Raises:
+        ValueError: the schedule is unknown.
         NonFiniteLoss: the loss became NaN or infinite.
     """
+    check_schedule(schedule)
     optimized = {
         name: tensor.detach().float().clone().requires_grad_() if is_text(name, tensor) else tensor
         for name, tensor in conditioning.items()
@@ -50,7 +55,8 @@ def optimize_embedding(
     history = History(validation_before=validation.loss(denoiser, optimized))
     leaves = [tensor for tensor in optimized.values() if tensor.requires_grad]
     half = denoiser.dtype == torch.float16
-    for step in train(leaves, objective, samples, steps, learning_rate, lambda: keeping_overwritten(denoiser), half):
+    around = partial(keeping_overwritten, denoiser)
+    for step in train(leaves, objective, samples, steps, learning_rate, schedule, around, half):
         history.losses.append(step.loss)
         on_step(step)
     optimized = {name: tensor.detach() for name, tensor in optimized.items()}

@@ -11,9 +11,9 @@ from .adapters import LoRA, Weights
 from .checkpointing import checkpointed
 from .denoiser import Conditioning, Denoiser
 from .objective import NoiseSampler, Validation, denoising_losses
-from .training import History, NonFiniteLoss, Step, keeping_overwritten, train
+from .training import History, NonFiniteLoss, Step, check_schedule, keeping_overwritten, train
 
-TUNE_MODES = ("LoRA", "attention", "all weights")
+TUNE_MODES = ("LoRA", "LoRA all layers", "attention", "all weights")
 
 
 def fine_tune(
@@ -23,9 +23,10 @@ def fine_tune(
     *,
     tune: str = "LoRA",
     rank: int = 16,
-    steps: int = 80,
-    learning_rate: float = 2e-3,
-    samples: int = 8,
+    steps: int = 20,
+    learning_rate: float = 1e-3,
+    schedule: str = "cosine",
+    samples: int = 2,
     gradient_checkpointing: bool = False,
     seed: int = 0,
     on_step: Callable[[Step], None] = lambda step: None,
@@ -35,10 +36,12 @@ def fine_tune(
     Args:
         latent: the photo, [1, C, ...], in the model's scale.
         conditioning: what stage A returned; frozen here.
-        tune: one of `TUNE_MODES`: low-rank updates of every linear and convolutional layer of the network's blocks,
-            the full weights of its attention layers, or all weights (the paper).
+        tune: one of `TUNE_MODES`: low-rank updates of the attention layers (where none is named so, of all layers) or
+            of every linear and convolutional layer of the network's blocks, the full weights of the attention layers,
+            or all weights (the paper).
         rank: of the LoRA updates; unused otherwise.
         steps, learning_rate: of Adam. The paper: 1500 steps, 5e-7 for all weights of Stable Diffusion.
+        schedule: of the learning rate, "cosine" or "constant" (the paper), see `training.SCHEDULES`.
         samples: (noise, level) pairs a step, the levels stratified over the schedule. The paper: 1.
         gradient_checkpointing: keep only each block's input and compute the block again in the backward pass; about a
             third slower, a fraction of the memory.
@@ -49,15 +52,17 @@ def fine_tune(
         the CPU, and the history. The network itself is as it was.
 
     Raises:
+        ValueError: the schedule or what to tune is unknown.
         NonFiniteLoss: the loss became NaN or infinite.
     """
+    check_schedule(schedule)
     network = denoiser.network
-    if tune == "LoRA":
-        adapter = LoRA(network, rank, seed, latent.device)
-    elif tune in TUNE_MODES:
-        adapter = Weights(network, only_attention=tune == "attention")
-    else:
+    if tune not in TUNE_MODES:
         raise ValueError(f"Unknown choice of what to tune, {tune!r}: choose one of {', '.join(TUNE_MODES)}.")
+    if tune.startswith("LoRA"):
+        adapter = LoRA(network, rank, seed, latent.device, only_attention=tune == "LoRA")
+    else:
+        adapter = Weights(network, only_attention=tune == "attention")
     noise = NoiseSampler(latent, samples, seed)
     validation = Validation(denoiser, latent)
 
@@ -74,7 +79,7 @@ def fine_tune(
         if gradient_checkpointing:
             stack.enter_context(checkpointed(network, denoiser.overwrites))
         half = denoiser.dtype == torch.float16
-        for step in train(adapter.parameters(), objective, samples, steps, learning_rate, tuned, half):
+        for step in train(adapter.parameters(), objective, samples, steps, learning_rate, schedule, tuned, half):
             history.losses.append(step.loss)
             on_step(step)
     with adapter.attached():

@@ -10,6 +10,10 @@ from torch import Tensor
 
 from .denoiser import Denoiser
 
+# How the learning rate goes over a run. Falling to zero, a short run ends near where a long one would: at a constant
+# rate the last steps still jump about by what that rate lets a single noise sample do.
+SCHEDULES = ("cosine", "constant")
+
 
 class NonFiniteLoss(ValueError):
     """The loss became NaN or infinite, so nothing that was learned is worth keeping."""
@@ -54,6 +58,7 @@ def train(
     samples: int,
     steps: int,
     learning_rate: float,
+    schedule: str = "cosine",
     around: Callable[[], AbstractContextManager] = nullcontext,
     scale_loss: bool = False,
 ) -> Iterator[Step]:
@@ -64,6 +69,9 @@ def train(
         objective: draws the samples of a step and gives them part by part, levels ascending: losses [n] and predicted
             clean latents [n, C, ...]. Each part is differentiated before the next is computed.
         samples: how many there are in a step.
+        learning_rate: of the first step.
+        schedule: one of `SCHEDULES`, how the learning rate goes on from there: along half a cosine to zero, or not at
+            all (the paper).
         around: a context entered for each forward and backward, e.g. the adapter that injects `parameters`.
         scale_loss: the network computes in fp16, whose range the gradients of a mean over a latent fall below.
 
@@ -72,6 +80,7 @@ def train(
     """
     # The fused kernel is one launch instead of several per tensor; only these two devices have had it for long.
     optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
+    decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: _share(schedule, done / steps))
     scaler = torch.amp.GradScaler(parameters[0].device.type, enabled=scale_loss)
     for number in range(1, steps + 1):
         optimizer.zero_grad(set_to_none=True)
@@ -82,9 +91,21 @@ def train(
                 parts.append((losses.detach(), denoised.detach()))
         scaler.step(optimizer)
         scaler.update()
+        decay.step()
         losses, denoised = (torch.cat(part) for part in zip(*parts, strict=True))
         value = float(losses.mean())
         if not math.isfinite(value):
             raise NonFiniteLoss(number, learning_rate)
         middle = samples // 2
         yield Step(number, steps, value, denoised[middle : middle + 1])
+
+
+def _share(schedule: str, progress: float) -> float:
+    """The share of the learning rate at `progress`, 0..1, through the run."""
+    return 1.0 if schedule == "constant" else (1 + math.cos(math.pi * progress)) / 2
+
+
+def check_schedule(schedule: str) -> None:
+    """Raises ValueError unless it is one of `SCHEDULES`."""
+    if schedule not in SCHEDULES:
+        raise ValueError(f"Unknown learning-rate schedule {schedule!r}: choose one of {', '.join(SCHEDULES)}.")

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..imagic.denoiser import Conditioning
 
@@ -99,7 +100,28 @@ def text_tensors(tokens: Tensor, extras: dict) -> tuple[Conditioning, dict]:
     return {"cross_attn": tokens, **text}, fixed
 
 
+def region(mask: Tensor, samples: Tensor) -> Tensor:
+    """A MASK [1, H, W] at the latent's resolution, [1, 1, ..., h, w].
+
+    Raises:
+        ValueError: there are several masks, or one that leaves nothing to change.
+    """
+    mask = mask.reshape(-1, 1, *mask.shape[-2:]).float().clamp(0, 1)
+    if len(mask) != 1:
+        raise ValueError(f"The region holds {len(mask)} masks: give a single one.")
+    if not mask.any():
+        raise ValueError("The region is empty, so nothing may change: draw the part to edit, or disconnect it.")
+    mask = functional.interpolate(mask, size=tuple(samples.shape[-2:]), mode="area")
+    return mask.view(1, *[1] * (samples.ndim - 3), *mask.shape[-2:])
+
+
 def within(name: str, value: float, low: float, high: float) -> None:
     """Raises ValueError unless low <= value <= high. The graph editor enforces it too, scripts do not."""
     if not low <= value <= high:
         raise ValueError(f"{name} is {value:g}: set it between {low:g} and {high:g}.")
+
+
+def among(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises ValueError unless the value is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")

@@ -3,6 +3,7 @@
 import time
 
 from ..imagic.embedding import optimize_embedding
+from ..imagic.training import SCHEDULES
 from . import inputs, report
 from .host.training import Progress, latent_channels, training
 
@@ -38,11 +39,10 @@ class OptimizeEmbedding:
                 "steps": (
                     "INT",
                     {
-                        "default": 60,
+                        "default": 25,
                         "min": 1,
                         "max": 10000,
-                        "tooltip": "Optimization steps. 30-100 suffice with several samples a step; "
-                        "the paper takes 100 to 1000 with one.",
+                        "tooltip": "Optimization steps. 20-100; the paper takes 100 to 1000 with a constant rate.",
                     },
                 ),
                 "learning_rate": (
@@ -57,10 +57,19 @@ class OptimizeEmbedding:
                         "eta more to undo. 0.001-0.02.",
                     },
                 ),
+                "schedule": (
+                    list(SCHEDULES),
+                    {
+                        "default": "cosine",
+                        "advanced": True,
+                        "tooltip": "How the learning rate goes: falling to zero along a cosine, so that few steps "
+                        "suffice, or constant as in the paper.",
+                    },
+                ),
                 "samples": (
                     "INT",
                     {
-                        "default": 4,
+                        "default": 2,
                         "min": 1,
                         "max": 64,
                         "tooltip": "Noise samples a step, spread evenly over the noise levels. 2-8; the paper takes 1. "
@@ -81,10 +90,11 @@ class OptimizeEmbedding:
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
-    def optimize(self, model, latent, conditioning, steps, learning_rate, samples, seed, node_id=None):
+    def optimize(self, model, latent, conditioning, steps, learning_rate, schedule, samples, seed, node_id=None):
         started = time.monotonic()
         inputs.within("steps", steps, 1, 10000)
         inputs.within("samples", samples, 1, 64)
+        inputs.among("schedule", schedule, SCHEDULES)
         inputs.within("learning_rate", learning_rate, 1e-7, 1.0)
         inputs.trainable(model)
         photo = inputs.photo(latent, latent_channels(model))
@@ -99,6 +109,7 @@ class OptimizeEmbedding:
                 text,
                 steps=steps,
                 learning_rate=learning_rate,
+                schedule=schedule,
                 samples=samples,
                 seed=seed,
                 on_step=progress,

@@ -12,6 +12,7 @@ from demo import load
 from demo.training.data import to_pixels, to_tensor
 from imagic.denoiser import Conditioning
 from imagic.diffusers import DiffusersDenoiser
+from imagic.keeping import edited_latent
 from scripts import workflow
 from tests.imagic.gaussian import merged
 
@@ -23,6 +24,7 @@ _INTERPOLATION = workflow.inputs(workflow.load(), "C: from the photo to the targ
 # What the example workflow has, and therefore what users get.
 STEPS, GUIDANCE, SEED = _SAMPLER["steps"], _SAMPLER["cfg"], _SAMPLER["seed"]
 ETA = _INTERPOLATION["eta"]
+THRESHOLD = workflow.inputs(workflow.load(), "Keep the photo")["threshold"]
 ETAS = sorted({0.0, ETA, *map(float, _INTERPOLATION["sweep"].split(","))})
 
 PLAIN_STEPS = 50  # of the sample that wall time is compared with
@@ -75,6 +77,27 @@ class Studio:
         timesteps = self.scheduler.timesteps[-steps:]
         noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED))
         return self.decode(self.denoise(self.scheduler.add_noise(latent, noise, timesteps[:1]), conditioning, steps))
+
+    @torch.no_grad()
+    def sample_edit(
+        self, latent: Tensor, optimized: Conditioning, conditioning: Conditioning, region: Tensor
+    ) -> np.ndarray:
+        """What the host's KSampler draws from a MODEL of Keep Photo."""
+        self.scheduler.set_timesteps(STEPS)
+        noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED))
+        noisy = self.scheduler.add_noise(latent, noise, self.scheduler.timesteps[:1])
+        texts = torch.cat([text["cross_attn"] for text in (self.empty, conditioning, self.empty, optimized)])
+        for timestep in self.scheduler.timesteps:
+            alpha = self.scheduler.alphas_cumprod[timestep]
+            pair = torch.cat([noisy, self.scheduler.add_noise(latent, noise, timestep.view(1))])
+            noises = self.unet(pair.repeat_interleave(2, 0), timestep, texts).sample
+            guided = torch.lerp(noises[::2], noises[1::2], GUIDANCE)
+            edited, explained = ((pair - (1 - alpha).sqrt() * guided) / alpha.sqrt()).split(1)
+            clean = edited_latent(latent, edited, explained, region)
+            # The scheduler takes the noise that would have led to this clean latent.
+            implied = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+            noisy = self.scheduler.step(implied, timestep, noisy).prev_sample
+        return self.decode(noisy)
 
     @torch.no_grad()
     def denoise(self, noisy: Tensor, conditioning: Conditioning, steps: int, guidance: float = GUIDANCE) -> Tensor:

@@ -130,7 +130,7 @@ class Studio:
     def optimize(self, **changes) -> dict:
         """The whole answer of Optimize Embedding."""
         inputs = {"model": self.model, "latent": self.latent, "conditioning": self.target}
-        inputs |= {"steps": 3, "learning_rate": 1e-2, "samples": 2, "seed": 0} | changes
+        inputs |= {"steps": 3, "learning_rate": 1e-2, "schedule": "cosine", "samples": 2, "seed": 0} | changes
         return self.nodes["ImagicOptimizeEmbedding"]().optimize(**inputs)
 
     @in_inference_mode
@@ -139,7 +139,8 @@ class Studio:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": self.target, "tune": "LoRA", "rank": 4}
         inputs |= {
             "steps": 3,
-            "learning_rate": 1e-3 if changes.get("tune", "LoRA") == "LoRA" else 2e-4,
+            "learning_rate": 1e-3 if changes.get("tune", "LoRA").startswith("LoRA") else 2e-4,
+            "schedule": "cosine",
             "samples": 2,
             "gradient_checkpointing": False,
             "seed": 0,
@@ -149,6 +150,10 @@ class Studio:
     @in_inference_mode
     def interpolate(self, optimized: list, target: list, eta: float = 0.8, sweep: str = "") -> list:
         return self.nodes["ImagicInterpolateEmbedding"]().interpolate(optimized, target, eta, sweep)[0]
+
+    @in_inference_mode
+    def keep(self, model, latent: dict, optimized: list, target: list, threshold: float) -> tuple:
+        return self.nodes["ImagicKeepPhoto"]().keep(model, latent, optimized, target, threshold)
 
     @in_inference_mode
     def sample(self, model, conditioning: list, **changes) -> dict:

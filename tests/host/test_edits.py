@@ -11,7 +11,7 @@ from demo.scenes import VALUES, render
 from demo.scenes.edits import draw_edits
 from scripts import workflow
 
-PER_KIND = 2
+PER_KIND = 3
 GRAPH = workflow.load()
 ETA = workflow.inputs(GRAPH, "C: from the photo to the target")["eta"]
 
@@ -41,6 +41,7 @@ def judged(studio):
             "result"
         ][0]
         tuned = studio.tune(latent=latent, conditioning=optimized, **settings("B: tune the model"))["result"][0]
+        tuned, _ = studio.keep(tuned, latent, optimized, target, **settings("Keep the photo"))
         start, end = studio.interpolate(optimized, target, sweep=f"0, {ETA}")
         pictures = [
             to_uint8(studio.decode(studio.sample(tuned, c, **settings("Sample each eta")))) for c in (start, end)
@@ -66,12 +67,11 @@ def judged(studio):
 
 @pytest.mark.long
 def test_eta_zero_reconstructs_the_photo(judged):
-    """Half of the pictures within 5 dB of the autoencoder."""
-    gaps = [row["ceiling"] - row["reconstruction"] for row in judged]
-    assert np.median(gaps) <= 5, judged
+    """As well as the autoencoder does: what the tuned model forgot is taken from the photo."""
+    assert max(row["ceiling"] - row["reconstruction"] for row in judged) <= 0.5, judged
 
 
 @pytest.mark.long
 def test_edits_show_the_target_and_keep_everything_else(judged):
-    assert len(judged) == 2 * 5
-    assert sum(row["shows"] and row["kept"] for row in judged) >= 5, judged
+    assert len(judged) == 15
+    assert sum(row["shows"] and row["kept"] for row in judged) >= 10, judged

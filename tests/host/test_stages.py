@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-TUNE_MODES = ("LoRA", "attention", "all weights")
+TUNE_MODES = ("LoRA", "LoRA all layers", "attention", "all weights")
 
 
 def same(a: dict, b: dict) -> bool:

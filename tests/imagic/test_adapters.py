@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call
 
-from imagic.adapters import LoRA, Weights
+from imagic.adapters import LoRA, Weights, in_attention
 
 from .gaussian import Block, Mean, fingerprint, merged
 
@@ -77,6 +77,30 @@ def test_the_rank_is_capped_by_the_layer_and_alpha_is_the_rank(rank, inputs, out
 
 def test_lora_covers_the_layers_of_blocks_and_no_others():
     assert list(LoRA(Mean(), 1, 0).layers) == ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn", "blocks.1.mlp"]
+
+
+def test_only_attention_layers_are_found_by_name_or_else_all():
+    assert list(LoRA(Mean(), 1, 0, only_attention=True).layers) == ["blocks.0.attn", "blocks.1.attn"]
+    assert list(LoRA(Network(nn.Linear(4, 4)), 1, 0, only_attention=True).layers) == list(
+        LoRA(Network(nn.Linear(4, 4)), 1, 0).layers
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("input_blocks.1.1.transformer_blocks.0.attn1.to_q", True),
+        ("double_blocks.0.img_attn.qkv", True),
+        ("layers.0.attention.to_out.0", True),
+        ("blocks.3.self_attention.q", True),
+        ("down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k", True),
+        ("down_blocks.0.attentions.0.transformer_blocks.0.ff.net.2", False),
+        ("down_blocks.0.attentions.0.proj_in", False),
+        ("blocks.0.mlp.fc1", False),
+    ],
+)
+def test_attention_layers_have_one_meaning_in_all_naming_schemes(path, expected):
+    assert in_attention(path) is expected
 
 
 def test_lora_leaves_grouped_convolutions_out():

@@ -1,5 +1,7 @@
 """How a run repeats, ends, fails and counts its cost."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -59,6 +61,21 @@ def test_the_mean_loss_is_minimized_by_adam():
     assert step.loss == pytest.approx((13 + 25e4) / 2)
     torch.testing.assert_close(weights[0].detach(), torch.tensor([1.75, -2.75]))
     torch.testing.assert_close(weights[1].detach(), torch.tensor([4.75]))
+
+
+@pytest.mark.parametrize(("schedule", "shares"), [("constant", [1, 1, 1, 1]), ("cosine", [1, 0.853553, 0.5, 0.146447])])
+def test_the_learning_rate_stays_or_falls_to_zero_along_half_a_cosine(schedule, shares):
+    """Under a gradient that never changes, each of Adam's steps is the learning rate at that step."""
+    weight, path = torch.zeros(1, requires_grad=True), [0.0]
+    for _ in train([weight], lambda: [(weight, torch.zeros(1, 1))], 1, 4, 0.1, schedule):
+        path.append(float(weight.detach()))
+    assert [before - after for before, after in pairwise(path)] == pytest.approx([0.1 * s for s in shares], rel=1e-4)
+
+
+@pytest.mark.parametrize("stage", [optimize_embedding, fine_tune])
+def test_an_unknown_schedule_is_refused_with_the_choices(stage):
+    with pytest.raises(ValueError, match=r"'linear': choose one of cosine, constant"):
+        stage(Gaussian(), photo(), prompt(), schedule="linear")
 
 
 @pytest.mark.parametrize("run", ["embedding", *TUNE_MODES])

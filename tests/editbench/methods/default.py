@@ -3,8 +3,9 @@
 import inspect
 
 from imagic import fine_tune, interpolate, optimize_embedding
+from imagic.keeping import edit_region
 
-from ..studio import ETA, ETAS
+from ..studio import ETA, ETAS, THRESHOLD
 from .outcome import Outcome
 
 HEADLINE = f"{ETA:g}"
@@ -21,7 +22,7 @@ def settings() -> dict:
         }
         for stage, function in stages.items()
     }
-    return {**defaults, "etas": ETAS, "eta": ETA}
+    return {**defaults, "etas": ETAS, "eta": ETA, "threshold": THRESHOLD}
 
 
 def edit(studio, pair) -> Outcome:
@@ -33,8 +34,10 @@ def edit(studio, pair) -> Outcome:
     with studio.measured(outcome.target, weight_gradients=True):
         update, _ = fine_tune(studio.denoiser, latent, optimized)
     with studio.tuned(update):
+        with studio.measured(outcome.target):
+            region = edit_region(studio.denoiser, latent, optimized, target, threshold=THRESHOLD)
         for eta in ETAS:
             with studio.measured(outcome.sample(f"{eta:g}")):
-                picture = studio.sample(interpolate(optimized, target, eta), latent)
+                picture = studio.sample_edit(latent, optimized, interpolate(optimized, target, eta), region)
             outcome.pictures[f"{eta:g}"] = picture
     return outcome

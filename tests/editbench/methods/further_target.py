@@ -1,8 +1,9 @@
 """The default, anchored in a caption of the photo: what is trained serves every target text."""
 
 from imagic import fine_tune, interpolate, optimize_embedding
+from imagic.keeping import edit_region
 
-from ..studio import ETAS
+from ..studio import ETAS, THRESHOLD
 from .outcome import Outcome
 
 
@@ -14,9 +15,11 @@ def edit(studio, pair) -> Outcome:
     with studio.measured(outcome.photo, weight_gradients=True):
         update, _ = fine_tune(studio.denoiser, latent, optimized)
     with studio.tuned(update):
+        with studio.measured(outcome.target):
+            target = studio.text(pair.edit.target_caption)
+            region = edit_region(studio.denoiser, latent, optimized, target, threshold=THRESHOLD)
         for eta in ETAS:
             with studio.measured(outcome.sample(f"{eta:g}")):
-                target = studio.text(pair.edit.target_caption)
-                picture = studio.sample(interpolate(optimized, target, eta), latent)
+                picture = studio.sample_edit(latent, optimized, interpolate(optimized, target, eta), region)
             outcome.pictures[f"{eta:g}"] = picture
     return outcome

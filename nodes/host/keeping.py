@@ -1,0 +1,104 @@
+"""Keeping the photo while the host's own samplers draw the edit."""
+
+import comfy.model_management
+import comfy.samplers
+import torch
+from torch import Tensor
+
+from ...imagic.denoiser import Conditioning
+from ...imagic.keeping import edit_region, edited_latent
+from .denoiser import HostDenoiser
+
+
+def find_region(model, samples: Tensor, optimized: Conditioning, target: Conditioning, fixed: dict, threshold: float):
+    """`edit_region` on MODEL, loaded as for sampling: [1, 1, ...] on the CPU.
+
+    Args:
+        samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
+        fixed: entries of the CONDITIONING that are no text tensors.
+    """
+    comfy.model_management.load_models_gpu([model], memory_required=model.model.memory_required(samples.shape))
+    # Newer hosts let a model know its patcher while it runs.
+    begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
+    try:
+        begin()
+        device = model.load_device
+        latent = model.model.process_latent_in(samples).to(device, torch.float32)
+        texts = [{name: tensor.to(device) for name, tensor in text.items()} for text in (optimized, target)]
+        return edit_region(HostDenoiser(model, fixed), latent, *texts, threshold=threshold).cpu()
+    finally:
+        end()
+
+
+def keep_photo(model, samples: Tensor, optimized: list, region: Tensor):
+    """A clone of MODEL whose samplers draw an edit of the photo, see `PhotoKeeper`."""
+    keeping = model.clone()
+    keeping.set_model_sampler_post_cfg_function(PhotoKeeper(samples, optimized, region))
+    return keeping
+
+
+class PhotoKeeper:
+    """A post-CFG function: turns the clean latent predicted for the edit into the photo plus what the edit changes.
+
+    It works with every sampler. One that adds no noise of its own gives the photo back exactly at eta 0.
+    """
+
+    def __init__(self, latent: Tensor, optimized: list, region: Tensor):
+        """
+        Args:
+            latent: the photo, [1, C, ...], in the autoencoder's scale.
+            optimized: the CONDITIONING that explains the photo.
+            region: where the photo may change, [1, 1, ...], 0..1.
+        """
+        self.latent, self.optimized, self.region = latent, optimized, region
+        self.level, self.highest = -1.0, None
+        self.noise, self.source = None, None
+
+    def __call__(self, args: dict) -> Tensor:
+        model, noisy, sigma = args["model"], args["input"], args["sigma"]
+        photo = model.process_latent_in(self.latent.to(noisy.device, noisy.dtype))
+        if self._begins(noisy, sigma):
+            self._begin(args, photo)
+        noisy_photo = _add_noise(model, photo, self.noise, sigma)
+        options = {**args["model_options"]}
+        # All of them but this one: whatever else shapes the guidance shapes both alike.
+        options["sampler_post_cfg_function"] = [f for f in options["sampler_post_cfg_function"] if f is not self]
+        explained = comfy.samplers.sampling_function(
+            model, noisy_photo, sigma, args["uncond"], self.source, _cond_scale(args), options
+        )
+        return edited_latent(photo, args["denoised"], explained, self.region.to(noisy.device, noisy.dtype))
+
+    def _begins(self, noisy: Tensor, sigma: Tensor) -> bool:
+        """Whether a sampler takes its first step here. Within a run levels only fall, or stay for a second look."""
+        before, self.level = self.level, float(sigma.max())
+        return self.level > before or self.level == self.highest or self.noise.shape != noisy.shape
+
+    def _begin(self, args: dict, photo: Tensor) -> None:
+        """Find the noise that the sampler starts from, and what the model is to be told of the photo."""
+        model, noisy, sigma = args["model"], args["input"], args["sigma"]
+        clean = _add_noise(model, photo, torch.zeros_like(noisy), sigma)
+        scale = _add_noise(model, torch.zeros_like(photo), torch.ones_like(noisy), sigma)
+        self.noise, self.highest = (noisy - clean) / scale, float(sigma.max())
+
+        tokens, extras = self.optimized[0]
+        size = noisy.shape
+        parameters = {**extras, "cross_attn": tokens, "noise": noisy, "device": noisy.device}
+        parameters |= {"width": size[-1] * 8, "height": size[-2] * 8, "prompt_type": "positive"}
+        text = model.extra_conds(**parameters)
+        # The edit's own entries otherwise: areas and controls act on both alike.
+        self.source = [{**entry, "model_conds": {**entry["model_conds"], **text}} for entry in args["cond"]]
+
+
+def _add_noise(model, photo: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+    return model.model_sampling.noise_scaling(sigma.view(-1, *[1] * (noise.ndim - 1)), noise, photo)
+
+
+def _cond_scale(args: dict) -> float:
+    """The guidance scale, which hosts of March 2024 do not say: denoised = uncond + scale * (cond - uncond)."""
+    if "cond_scale" in args:
+        return args["cond_scale"]
+    if args["uncond"] is None:
+        return 1.0
+    guidance = args["cond_denoised"] - args["uncond_denoised"]
+    guided = args["denoised"] - args["uncond_denoised"]
+    return float((guidance * guided).sum() / guidance.square().sum().clamp_min(1e-12))

@@ -1,0 +1,68 @@
+"""Sampling an edit of the photo instead of a new picture."""
+
+from torch.nn import functional
+
+from . import inputs
+from .host.keeping import find_region, keep_photo
+from .host.training import latent_channels
+
+PIXELS = 8  # to a latent position on each side, as hosts count them; only a mask's size depends on it
+
+
+class KeepPhoto:
+    CATEGORY = "Imagic"
+    DESCRIPTION = (
+        "Makes the sampler draw only what the target text changes: everything else is taken from the photo, also what "
+        "the tuned model forgot. Put it between Fine-Tune UNet and the sampler. At eta 0 the photo comes back exactly."
+    )
+    SEARCH_ALIASES = ["imagic", "preserve background", "flowedit", "diffedit", "inversion", "automatic mask"]
+    RETURN_TYPES = ("MODEL", "MASK")
+    RETURN_NAMES = ("model", "region")
+    OUTPUT_TOOLTIPS = (
+        "A clone of the model that keeps the photo while sampling.",
+        "Where the photo may change: 1 is free, 0 is kept.",
+    )
+    FUNCTION = "keep"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": (
+                    "MODEL",
+                    {"tooltip": "The model to sample from: the tuned one; for a quick try, the base."},
+                ),
+                "latent": ("LATENT", {"tooltip": "The photo, from VAE Encode. Give the sampler the same one."}),
+                "optimized": ("CONDITIONING", {"tooltip": "The optimized conditioning from Optimize Embedding."}),
+                "target": ("CONDITIONING", {"tooltip": "The target text, from CLIP Text Encode."}),
+                "threshold": (
+                    "FLOAT",
+                    {
+                        "default": 0.45,
+                        "min": 0.0,
+                        "max": 0.95,
+                        "step": 0.05,
+                        "tooltip": "How large a change must be to be let through, as a share of the largest. Higher "
+                        "keeps more of the photo, lower edits more freely; 0 lets the whole picture change. 0.3-0.6.",
+                    },
+                ),
+            },
+            "optional": {
+                "region": (
+                    "MASK",
+                    {"tooltip": "Where the photo may change, to say it yourself; threshold is then unused."},
+                ),
+            },
+        }
+
+    def keep(self, model, latent, optimized, target, threshold, region=None):
+        inputs.within("threshold", threshold, 0, 0.95)
+        photo = inputs.photo(latent, latent_channels(model))
+        text, fixed = inputs.single_entry(optimized)
+        if region is None:
+            wanted, _ = inputs.single_entry(target)
+            area = find_region(model, photo, text, wanted, fixed, threshold)
+        else:
+            area = inputs.region(region, photo)
+        picture = functional.interpolate(area.flatten(0, -3).unsqueeze(1), scale_factor=PIXELS, mode="bilinear")
+        return keep_photo(model, photo, optimized, area), picture.squeeze(1)

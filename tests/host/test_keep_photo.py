@@ -1,0 +1,89 @@
+"""Keep Photo on a real host: what it promises holds for the host's own samplers."""
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def keep(studio):
+    """Keep Photo, run as the host would; the base model and an optimized embedding of three steps."""
+    optimized = studio.optimize()["result"][0]
+
+    @torch.inference_mode()
+    def run(**changes):
+        inputs = {"model": studio.model, "latent": studio.latent, "optimized": optimized, "target": studio.target}
+        return studio.nodes["ImagicKeepPhoto"]().keep(**{**inputs, "threshold": 0.45, **changes})
+
+    run.optimized = optimized
+    return run
+
+
+def distance(studio, latent: dict) -> float:
+    return float((latent["samples"] - studio.latent["samples"]).abs().max())
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "euler", "heun", "dpm_2", "dpmpp_2m", "uni_pc"])
+@pytest.mark.parametrize("cfg", [1.0, 3.0])
+def test_eta_zero_gives_the_photo_back_without_any_tuning(studio, keep, sampler, cfg):
+    model, _ = keep()
+    plain = studio.sample(studio.model, keep.optimized, steps=6, sampler_name=sampler, cfg=cfg)
+    kept = studio.sample(model, keep.optimized, steps=6, sampler_name=sampler, cfg=cfg)
+    assert distance(studio, kept) < 1e-2 < 0.3 < distance(studio, plain)
+
+
+def test_the_target_changes_the_photo_and_eta_how_much(studio, keep):
+    model, region = keep()
+    assert region.shape == (1, 128, 128)
+    assert 0 < region.mean() < 1
+    edits = [
+        studio.sample(model, c, steps=6) for c in studio.interpolate(keep.optimized, studio.target, sweep="0.3, 1")
+    ]
+    assert 1e-2 < distance(studio, edits[0]) < distance(studio, edits[1])
+
+
+def test_one_model_serves_runs_with_other_seeds_levels_and_batches(studio, keep):
+    model, _ = keep()
+    twice = {"samples": studio.latent["samples"].repeat(2, 1, 1, 1)}
+    for changes in ({"seed": 1}, {"denoise": 0.6}, {"seed": 2}, {"latent_image": twice}, {"steps": 3}):
+        kept = studio.sample(model, keep.optimized, **{"steps": 6, **changes})
+        assert distance(studio, kept) < 1e-2, changes
+
+
+def test_outside_a_region_of_the_users_own_nothing_changes(studio, keep):
+    mask = torch.zeros(1, 128, 128)
+    mask[:, :64] = 1
+    model, region = keep(region=mask)
+    assert torch.equal(region[0, ::127, 64], torch.tensor([1.0, 0.0]))
+    edit = studio.sample(model, studio.target, steps=6)["samples"]
+    change = (edit - studio.latent["samples"]).abs().amax((0, 1, 3))
+    assert change[8:].max() < 1e-2 < change[:8].min()
+
+
+def test_the_model_that_went_in_draws_as_before(studio, keep):
+    before = studio.sample(studio.model, studio.target)["samples"]
+    model, _ = keep()
+    studio.sample(model, studio.target)
+    assert torch.equal(studio.sample(studio.model, studio.target)["samples"], before)
+
+
+def test_same_inputs_same_bytes(studio, keep):
+    first, second = (keep() for _ in range(2))
+    assert torch.equal(first[1], second[1])
+    samples = [studio.sample(model, studio.target)["samples"] for model, _ in (first, second)]
+    assert torch.equal(*samples)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"threshold": 1.5}, "threshold is 1.5: set it between 0 and 0.95"),
+        ({"region": torch.zeros(1, 128, 128)}, "The region is empty"),
+        ({"region": torch.ones(2, 128, 128)}, "holds 2 masks"),
+        ({"optimized": []}, "The conditioning is empty"),
+        ({"target": []}, "The conditioning is empty"),
+        ({"latent": {"samples": torch.zeros(1, 16, 8, 8)}}, "16 channels"),
+    ],
+)
+def test_bad_input_gets_one_sentence(keep, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        keep(**changes)

@@ -1,0 +1,67 @@
+"""What of a photo an edit may change: known in closed form where a model's prediction is the mean of its text."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagic.keeping import edit_region, edited_latent, region_of
+
+from .gaussian import Gaussian, photo, prompt
+
+
+def test_without_a_difference_the_photo_stays_bit_for_bit():
+    latent, explained = torch.randn(1, 4, 8, 8), torch.randn(3, 4, 8, 8)
+    edit = edited_latent(latent, explained, explained.clone(), torch.ones(1, 1, 8, 8))
+    assert torch.equal(edit, latent.expand(3, -1, -1, -1))
+
+
+def test_only_the_region_takes_on_the_difference():
+    latent, region = torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 4, 4)
+    region[..., 0, 0], region[..., 1, 1] = 1, 0.5
+    edit = edited_latent(latent, torch.full((1, 2, 4, 4), 5.0), torch.full((1, 2, 4, 4), 3.0), region)
+    assert torch.equal(edit, 2 * region.expand(1, 2, 4, 4))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 12, 16), (2, 4, 12, 16), (1, 16, 1, 12, 16)])
+def test_the_region_is_where_a_change_is_large(shape):
+    change = torch.full(shape, 0.01)
+    change[..., 2:8, 3:9] = 1.0
+    region = region_of(change, 0.45)
+    assert region.shape == (shape[0], 1, *shape[2:])
+    assert (region[..., 3:7, 4:8] == 1).all()
+    assert (region[..., 10:, :] == 0).all()
+    assert (region[..., 11:] == 0).all()
+
+
+def test_a_change_of_the_whole_picture_has_all_of_it_as_its_region():
+    assert (region_of(torch.randn(1, 64, 16, 16), 0.45) == 1).all()
+
+
+def test_no_change_has_no_region_and_no_threshold_has_all():
+    assert not region_of(torch.zeros(1, 4, 8, 8), 0.45).any()
+    change = torch.zeros(1, 4, 8, 8)
+    change[..., 0, 0] = 1
+    assert (region_of(change, 0.0) == 1).all()
+
+
+@given(st.integers(0, 2**32), st.floats(1e-3, 1e3), st.floats(0.05, 0.5), st.floats(1.1, 1.8))
+def test_the_region_knows_no_scale_and_shrinks_as_the_threshold_grows(seed, scale, threshold, factor):
+    change = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed)) * torch.linspace(0, 1, 8)
+    region = region_of(change, threshold)
+    torch.testing.assert_close(region_of(change * scale, threshold), region, rtol=0, atol=1e-3)
+    assert (region_of(change, threshold * factor) <= region).all()
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "flow"])
+def test_the_model_finds_the_region_that_two_texts_disagree_on(prediction):
+    denoiser, latent = Gaussian(prediction, spread=0.02), photo()
+    source = prompt()
+    target = {"cross_attn": source["cross_attn"].clone()}
+    target["cross_attn"][..., 0] += 1
+    region = edit_region(denoiser, latent, source, target)
+    with torch.no_grad():
+        means = [denoiser(latent, torch.tensor([0.5]), text) for text in (target, source)]
+    torch.testing.assert_close(region, region_of(means[0] - means[1], 0.45), rtol=0, atol=0.05)
+    assert torch.equal(region, edit_region(denoiser, latent, source, target))
+    assert not edit_region(denoiser, latent, source, source).any()
