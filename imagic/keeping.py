@@ -17,6 +17,7 @@ from .objective import samples_per_forward
 # A single noise makes the model see things; over a dozen, only what the two texts disagree on is left (DiffEdit, arXiv
 # 2210.11427). Cleaner levels show edges only, noisier ones nothing.
 PAIRS = 12
+FORWARD_EQUIVALENTS = 2 * PAIRS  # each under both texts
 CLEANEST, NOISIEST = 0.3, 0.8
 SOFTNESS = 0.3  # half the width of a region's edge, as a share of the threshold
 

@@ -1,8 +1,11 @@
 """Sampling an edit of the photo instead of a new picture."""
 
+import time
+
 from torch.nn import functional
 
-from . import inputs
+from ..imagic.keeping import FORWARD_EQUIVALENTS
+from . import inputs, report
 from .host.keeping import find_region, keep_photo
 from .host.training import latent_channels
 
@@ -56,13 +59,15 @@ class KeepPhoto:
         }
 
     def keep(self, model, latent, optimized, target, threshold, region=None):
+        started = time.monotonic()
         inputs.within("threshold", threshold, 0, 0.95)
         photo = inputs.photo(latent, latent_channels(model))
         text, fixed = inputs.single_entry(optimized)
         if region is None:
             wanted, _ = inputs.single_entry(target)
-            area = find_region(model, photo, text, wanted, fixed, threshold)
+            area, cost = find_region(model, photo, text, wanted, fixed, threshold), FORWARD_EQUIVALENTS
         else:
-            area = inputs.region(region, photo)
+            area, cost = inputs.region(region, photo), 0
         picture = functional.interpolate(area.flatten(0, -3).unsqueeze(1), scale_factor=PIXELS, mode="bilinear")
-        return keep_photo(model, photo, optimized, area), picture.squeeze(1)
+        outputs = (keep_photo(model, photo, optimized, area), picture.squeeze(1))
+        return report.spent(outputs, cost, time.monotonic() - started)

@@ -30,8 +30,8 @@ OUTPUT = hosts.ROOT / "output"
 STRIP = OUTPUT / "imagic-demo.png"
 EDIT = OUTPUT / "imagic-demo-edit.png"
 REPORT = OUTPUT / "imagic-demo.json"
-TRAINING = {"optimize": "A: optimize the embedding", "tune": "B: tune the model"}
-STAGES = {**TRAINING, "sample": "Sample each eta"}
+IMAGIC = {"optimize": "A: optimize the embedding", "tune": "B: tune the model", "keep": "Keep the photo"}
+STAGES = {**IMAGIC, "sample": "Sample each eta"}
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,10 @@ def _write(host: hosts.Host, graph: Graph, result: Run, pictures: Pictures, seco
     edit.save(EDIT)
     spent = {
         stage: result.outputs[workflow.node(graph, title)]["imagic"][0]["forward_equivalents"]
-        for stage, title in TRAINING.items()
+        for stage, title in IMAGIC.items()
     }
+    # One picture: the sample and the photo beside it, each with and without the text, at every step.
+    spent["sample"] = 4 * workflow.inputs(graph, "Sample each eta")["steps"]
     report = {
         "host": {"version": host.version, "source": host.source, "path": str(host.path)},
         "prompt": _prompt(graph),
@@ -114,7 +116,8 @@ def _write(host: hosts.Host, graph: Graph, result: Run, pictures: Pictures, seco
         "seconds": {stage: round(value, 1) for stage, value in seconds.items()},
         "reconstruction_psnr": reconstruction,
         "autoencoder_psnr": ceiling,
-        "forward_equivalents": {**spent, "total": sum(spent.values())},
+        "forward_equivalents": sum(spent.values()),
+        "forward_equivalents_by_stage": spent,
         "files": {
             name: str(path.relative_to(hosts.ROOT))
             for name, path in {"strip": STRIP, "edit": EDIT, "report": REPORT}.items()

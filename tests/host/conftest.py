@@ -153,7 +153,7 @@ class Studio:
 
     @in_inference_mode
     def keep(self, model, latent: dict, optimized: list, target: list, threshold: float) -> tuple:
-        return self.nodes["ImagicKeepPhoto"]().keep(model, latent, optimized, target, threshold)
+        return self.nodes["ImagicKeepPhoto"]().keep(model, latent, optimized, target, threshold)["result"]
 
     @in_inference_mode
     def sample(self, model, conditioning: list, **changes) -> dict:

@@ -12,10 +12,13 @@ def keep(studio):
     @torch.inference_mode()
     def run(**changes):
         inputs = {"model": studio.model, "latent": studio.latent, "optimized": optimized, "target": studio.target}
-        return studio.nodes["ImagicKeepPhoto"]().keep(**{**inputs, "threshold": 0.45, **changes})
+        return studio.nodes["ImagicKeepPhoto"]().keep(**{**inputs, "threshold": 0.45, **changes})["result"]
 
     run.optimized = optimized
     return run
+
+
+SAME = 0.03  # of latents that reach 30; uni_pc stops a little short of no noise
 
 
 def distance(studio, latent: dict) -> float:
@@ -28,7 +31,7 @@ def test_eta_zero_gives_the_photo_back_without_any_tuning(studio, keep, sampler,
     model, _ = keep()
     plain = studio.sample(studio.model, keep.optimized, steps=6, sampler_name=sampler, cfg=cfg)
     kept = studio.sample(model, keep.optimized, steps=6, sampler_name=sampler, cfg=cfg)
-    assert distance(studio, kept) < 1e-2 < 0.3 < distance(studio, plain)
+    assert distance(studio, kept) < SAME < 0.3 < distance(studio, plain)
 
 
 def test_the_target_changes_the_photo_and_eta_how_much(studio, keep):
@@ -38,7 +41,7 @@ def test_the_target_changes_the_photo_and_eta_how_much(studio, keep):
     edits = [
         studio.sample(model, c, steps=6) for c in studio.interpolate(keep.optimized, studio.target, sweep="0.3, 1")
     ]
-    assert 1e-2 < distance(studio, edits[0]) < distance(studio, edits[1])
+    assert SAME < distance(studio, edits[0]) < distance(studio, edits[1])
 
 
 def test_one_model_serves_runs_with_other_seeds_levels_and_batches(studio, keep):
@@ -46,7 +49,7 @@ def test_one_model_serves_runs_with_other_seeds_levels_and_batches(studio, keep)
     twice = {"samples": studio.latent["samples"].repeat(2, 1, 1, 1)}
     for changes in ({"seed": 1}, {"denoise": 0.6}, {"seed": 2}, {"latent_image": twice}, {"steps": 3}):
         kept = studio.sample(model, keep.optimized, **{"steps": 6, **changes})
-        assert distance(studio, kept) < 1e-2, changes
+        assert distance(studio, kept) < SAME, changes
 
 
 def test_outside_a_region_of_the_users_own_nothing_changes(studio, keep):
@@ -56,7 +59,7 @@ def test_outside_a_region_of_the_users_own_nothing_changes(studio, keep):
     assert torch.equal(region[0, ::127, 64], torch.tensor([1.0, 0.0]))
     edit = studio.sample(model, studio.target, steps=6)["samples"]
     change = (edit - studio.latent["samples"]).abs().amax((0, 1, 3))
-    assert change[8:].max() < 1e-2 < change[:8].min()
+    assert change[8:].max() < SAME < change[:8].min()
 
 
 def test_the_model_that_went_in_draws_as_before(studio, keep):
