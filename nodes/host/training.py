@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
 from ...imagic.objective import samples_per_forward
-from ...imagic.training import Step
+from ...imagic.training import History, Step
 from .denoiser import HostDenoiser
 
 SECONDS_BETWEEN_PREVIEWS = 1.0
@@ -147,6 +147,12 @@ class Progress:
         if preview is not None or step.number in (1, step.total):
             left = (now - self.started) / step.number * (step.total - step.number)
             self.say(f"step {step.number} of {step.total}, loss {step.loss:.4f}, {left:.0f} s left")
+
+    def sum_up(self, history: History) -> None:
+        """The last line on the node. The validation loss is what to compare between runs."""
+        before, after = history.validation_before, history.validation_after
+        seconds = time.monotonic() - self.started
+        self.say(f"{len(history.losses)} steps in {seconds:.0f} s, validation loss {before:.4f} -> {after:.4f}")
 
     def __enter__(self) -> "Progress":
         return self

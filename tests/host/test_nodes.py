@@ -2,7 +2,14 @@
 
 import pytest
 
-IDS = ["ImagicOptimizeEmbedding", "ImagicFineTuneUNet", "ImagicInterpolateEmbedding", "ImagicDemoCheckpoint"]
+IDS = [
+    "ImagicOptimizeEmbedding",
+    "ImagicFineTuneUNet",
+    "ImagicInterpolateEmbedding",
+    "ImagicDemoCheckpoint",
+    "ImagicEditSheet",
+    "ImagicLossChart",
+]
 
 
 def test_the_ids_are_frozen(pack):
