@@ -4,8 +4,11 @@ from .demo_checkpoint import DemoCheckpoint
 from .edit_sheet import EditSheet
 from .fine_tune_unet import FineTuneUNet
 from .interpolate_embedding import InterpolateEmbedding
+from .load_edit import LoadEdit
 from .loss_chart import LossChart
 from .optimize_embedding import OptimizeEmbedding
+from .save_edit import SaveEdit
+from .tuning_strength import TuningStrength
 
 NODE_CLASS_MAPPINGS = {
     "ImagicOptimizeEmbedding": OptimizeEmbedding,
@@ -14,6 +17,9 @@ NODE_CLASS_MAPPINGS = {
     "ImagicDemoCheckpoint": DemoCheckpoint,
     "ImagicEditSheet": EditSheet,
     "ImagicLossChart": LossChart,
+    "ImagicSaveEdit": SaveEdit,
+    "ImagicLoadEdit": LoadEdit,
+    "ImagicTuningStrength": TuningStrength,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -23,4 +29,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ImagicDemoCheckpoint": "Imagic Demo Checkpoint",
     "ImagicEditSheet": "Imagic Edit Sheet",
     "ImagicLossChart": "Imagic Loss Chart",
+    "ImagicSaveEdit": "Save Imagic Edit",
+    "ImagicLoadEdit": "Load Imagic Edit",
+    "ImagicTuningStrength": "Imagic Tuning Strength",
 }

@@ -9,6 +9,9 @@ IDS = [
     "ImagicDemoCheckpoint",
     "ImagicEditSheet",
     "ImagicLossChart",
+    "ImagicSaveEdit",
+    "ImagicLoadEdit",
+    "ImagicTuningStrength",
 ]
 
 
