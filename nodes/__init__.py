@@ -7,6 +7,7 @@ from .interpolate_embedding import InterpolateEmbedding
 from .load_edit import LoadEdit
 from .loss_chart import LossChart
 from .optimize_embedding import OptimizeEmbedding
+from .pick_edit import PickEdit
 from .save_edit import SaveEdit
 from .tuning_strength import TuningStrength
 
@@ -20,6 +21,7 @@ NODE_CLASS_MAPPINGS = {
     "ImagicSaveEdit": SaveEdit,
     "ImagicLoadEdit": LoadEdit,
     "ImagicTuningStrength": TuningStrength,
+    "ImagicPickEdit": PickEdit,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -32,4 +34,5 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ImagicSaveEdit": "Save Imagic Edit",
     "ImagicLoadEdit": "Load Imagic Edit",
     "ImagicTuningStrength": "Imagic Tuning Strength",
+    "ImagicPickEdit": "Imagic Pick Edit",
 }

@@ -161,6 +161,17 @@ class Progress:
         self.console.close()
 
 
+def counter(total: int) -> Callable[[], None]:
+    """Moves a bar on the node by one at each call, and ends the run when the user cancels."""
+    bar = comfy.utils.ProgressBar(total)
+
+    def count() -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update(1)
+
+    return count
+
+
 def text_sender(node_id: str | None) -> Callable[[str], None]:
     """Writes a line on the node, on hosts that can."""
     # Not imported: a host used as a library has no server, and loading it then would start half of one.

@@ -12,6 +12,7 @@ IDS = [
     "ImagicSaveEdit",
     "ImagicLoadEdit",
     "ImagicTuningStrength",
+    "ImagicPickEdit",
 ]
 
 
