@@ -46,8 +46,10 @@ def open_workflow(page, opened: dict) -> None:
 
 
 def queued_graph(page) -> dict:
-    """What the page would queue, without the titles that some frontends add."""
+    """What the page would queue, without titles and the upload button that some frontends add."""
     graph = page.evaluate(f"async () => {{ {APP} return (await app.graphToPrompt()).output }}")
+    for node in graph.values():
+        node["inputs"].pop("upload", None)
     return {name: {"class_type": node["class_type"], "inputs": node["inputs"]} for name, node in graph.items()}
 
 

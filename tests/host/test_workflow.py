@@ -61,7 +61,7 @@ def api_format(opened, info):
     for node in nodes.values():
         if node["type"] in FRONTEND_ONLY:
             continue
-        inputs = {slot["name"]: source(slot["link"]) for slot in node["inputs"]}
+        inputs = {slot["name"]: source(slot["link"]) for slot in node["inputs"] if slot["link"] is not None}
         values = iter(node.get("widgets_values", []))
         for name, kind in inputs_of(info, node["type"]).items():
             if name in inputs or not (isinstance(kind, list) or kind in WIDGETS):
