@@ -13,6 +13,7 @@ from .denoiser import Conditioning, Denoiser
 from .embedding import optimize_embedding
 from .finetuning import TUNE_MODES, fine_tune
 from .interpolation import interpolate
+from .scoring import Ranking, rank
 from .training import History, NonFiniteLoss, Step
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "Denoiser",
     "History",
     "NonFiniteLoss",
+    "Ranking",
     "Step",
     "fine_tune",
     "interpolate",
     "optimize_embedding",
+    "rank",
 ]

@@ -1,10 +1,16 @@
 """The nodes. Their ids are part of every saved workflow and never change."""
 
 from .demo_checkpoint import DemoCheckpoint
+from .edit_sheet import EditSheet
 from .fine_tune_unet import FineTuneUNet
 from .interpolate_embedding import InterpolateEmbedding
 from .keep_photo import KeepPhoto
+from .load_edit import LoadEdit
+from .loss_chart import LossChart
 from .optimize_embedding import OptimizeEmbedding
+from .pick_edit import PickEdit
+from .save_edit import SaveEdit
+from .tuning_strength import TuningStrength
 
 NODE_CLASS_MAPPINGS = {
     "ImagicOptimizeEmbedding": OptimizeEmbedding,
@@ -12,6 +18,12 @@ NODE_CLASS_MAPPINGS = {
     "ImagicInterpolateEmbedding": InterpolateEmbedding,
     "ImagicKeepPhoto": KeepPhoto,
     "ImagicDemoCheckpoint": DemoCheckpoint,
+    "ImagicEditSheet": EditSheet,
+    "ImagicLossChart": LossChart,
+    "ImagicSaveEdit": SaveEdit,
+    "ImagicLoadEdit": LoadEdit,
+    "ImagicTuningStrength": TuningStrength,
+    "ImagicPickEdit": PickEdit,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -20,4 +32,10 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ImagicInterpolateEmbedding": "Imagic Interpolate Embedding",
     "ImagicKeepPhoto": "Imagic Keep Photo",
     "ImagicDemoCheckpoint": "Imagic Demo Checkpoint",
+    "ImagicEditSheet": "Imagic Edit Sheet",
+    "ImagicLossChart": "Imagic Loss Chart",
+    "ImagicSaveEdit": "Save Imagic Edit",
+    "ImagicLoadEdit": "Load Imagic Edit",
+    "ImagicTuningStrength": "Imagic Tuning Strength",
+    "ImagicPickEdit": "Imagic Pick Edit",
 }

@@ -163,6 +163,7 @@ class FineTuneUNet:
                 seed=seed,
                 on_step=progress,
             )
+            progress.sum_up(history)
         lora = lora_file_layout(update)
         outputs = (apply_update(model, lora), lora, report.loss_map(history))
         return report.result(outputs, history, time.monotonic() - started)

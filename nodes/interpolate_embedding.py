@@ -11,9 +11,13 @@ class InterpolateEmbedding:
         "edit). Sample the tuned model with the result."
     )
     SEARCH_ALIASES = ["imagic", "eta", "conditioning average", "blend prompts", "edit strength"]
-    RETURN_TYPES = ("CONDITIONING",)
-    OUTPUT_IS_LIST = (True,)
-    OUTPUT_TOOLTIPS = ("The conditioning to sample with; one for each eta, over which the next nodes run in turn.",)
+    RETURN_TYPES = ("CONDITIONING", "FLOAT")
+    RETURN_NAMES = ("CONDITIONING", "eta")
+    OUTPUT_IS_LIST = (True, True)
+    OUTPUT_TOOLTIPS = (
+        "The conditioning to sample with; one for each eta, over which the next nodes run in turn.",
+        "The eta of each, to label the pictures with.",
+    )
     FUNCTION = "interpolate"
 
     @classmethod
@@ -60,7 +64,7 @@ class InterpolateEmbedding:
             )
         starts = optimized if len(optimized) == len(target) else optimized * len(target)
         pairs = list(zip(starts, target, strict=True))
-        return ([[_entry(start, end, value) for start, end in pairs] for value in etas],)
+        return ([[_entry(start, end, value) for start, end in pairs] for value in etas], etas)
 
 
 def _entry(start: list, end: list, eta: float) -> list:

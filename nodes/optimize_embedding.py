@@ -114,6 +114,7 @@ class OptimizeEmbedding:
                 seed=seed,
                 on_step=progress,
             )
+            progress.sum_up(history)
         # Where the text encoder left its own, so that both can be mixed.
         tensors = {name: tensor.to(conditioning[0][0].device) for name, tensor in optimized.items()}
         entry = [tensors.pop("cross_attn"), {**fixed, **tensors}]

@@ -5,7 +5,11 @@ from ..imagic.training import History
 
 def loss_map(history: History) -> dict:
     """The host's LOSS_MAP, which Plot Loss Graph draws; the validation loss is one number before and one after."""
-    return {"loss": history.losses, "validation": [history.validation_before, history.validation_after]}
+    return {
+        "loss": history.losses,
+        "validation": [history.validation_before, history.validation_after],
+        "validation_steps": [0, len(history.losses)],
+    }
 
 
 def result(outputs: tuple, history: History, seconds: float) -> dict:

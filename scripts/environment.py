@@ -19,7 +19,7 @@ import time
 import venv
 from pathlib import Path
 
-from scripts import hosts
+from scripts import browser, hosts
 
 OLDEST_PYTHON = (3, 11)
 FOLDER = hosts.ROOT / ".venv"
@@ -68,7 +68,17 @@ def prepare(all_hosts: bool) -> None:
     _install_libraries(found[0])
     for host in found:
         _install_web(host)
+    if all_hosts:
+        print(f"Browser: {_browser()}", flush=True)
     print(f"Environment: {FOLDER}, ready after {time.monotonic() - start:.0f} s", flush=True)
+
+
+def _browser() -> Path:
+    """What the tests in a browser drive."""
+    found = browser.prepare()
+    if found is None:
+        raise SetupError("The browser tests need Chromium or Chrome: install one, or set CHROMIUM_PATH to it.")
+    return found
 
 
 def _make_venv() -> None:

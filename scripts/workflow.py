@@ -1,4 +1,4 @@
-"""The demo's graph, in the format that ComfyUI's API takes."""
+"""The example workflows' graphs, in the format that ComfyUI's API takes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from scripts import hosts
 from scripts.client import Graph
 
 FOLDER = hosts.ROOT / "example_workflows"
-DEMO = FOLDER / "api" / "imagic_demo.json"
 PHOTO = FOLDER / "imagic_demo_photo.png"
 
 
-def load() -> Graph:
-    """The graph as it is in the repository."""
-    return json.loads(DEMO.read_text(encoding="utf-8"))
+def load(name: str = "imagic_demo") -> Graph:
+    """A graph as it is in the repository; the demo's, if not told otherwise."""
+    return json.loads((FOLDER / "api" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def node(graph: Graph, title: str) -> str:

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
 from ...imagic.objective import samples_per_forward
-from ...imagic.training import Step
+from ...imagic.training import History, Step
 from .denoiser import HostDenoiser
 
 SECONDS_BETWEEN_PREVIEWS = 1.0
@@ -95,13 +95,13 @@ def latent_channels(model) -> int:
     return getattr(model.model.latent_format, "latent_channels", None) or model.model.diffusion_model.in_channels
 
 
-def apply_update(model, update: dict[str, Tensor]):
+def apply_update(model, update: dict[str, Tensor], strength: float = 1.0):
     """A clone of MODEL with the update as native patches, by the way the host's own Load LoRA takes.
 
     Raises:
         RuntimeError: the host did not take all of it; it only logs what it leaves out.
     """
-    tuned = comfy.sd.load_lora_for_models(model, None, update, 1.0, 0.0)[0]
+    tuned = comfy.sd.load_lora_for_models(model, None, update, strength, 0.0)[0]
     # A LoRA's three tensors make one patch, full weights one each.
     wanted = sum(name.endswith((".lora_up.weight", ".diff", ".diff_b")) for name in update)
     taken = sum(map(len, tuned.patches.values())) - sum(map(len, model.patches.values()))
@@ -128,7 +128,7 @@ class Progress:
         self.bar = comfy.utils.ProgressBar(steps)
         self.console = tqdm(total=steps, desc=title, disable=not comfy.utils.PROGRESS_BAR_ENABLED)
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
-        self.say = _text_sender(node_id)
+        self.say = text_sender(node_id)
         self.started = time.monotonic()
         self.next_preview = 0.0
 
@@ -148,6 +148,12 @@ class Progress:
             left = (now - self.started) / step.number * (step.total - step.number)
             self.say(f"step {step.number} of {step.total}, loss {step.loss:.4f}, {left:.0f} s left")
 
+    def sum_up(self, history: History) -> None:
+        """The last line on the node. The validation loss is what to compare between runs."""
+        before, after = history.validation_before, history.validation_after
+        seconds = time.monotonic() - self.started
+        self.say(f"{len(history.losses)} steps in {seconds:.0f} s, validation loss {before:.4f} -> {after:.4f}")
+
     def __enter__(self) -> "Progress":
         return self
 
@@ -155,7 +161,18 @@ class Progress:
         self.console.close()
 
 
-def _text_sender(node_id: str | None) -> Callable[[str], None]:
+def counter(total: int) -> Callable[[], None]:
+    """Moves a bar on the node by one at each call, and ends the run when the user cancels."""
+    bar = comfy.utils.ProgressBar(total)
+
+    def count() -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update(1)
+
+    return count
+
+
+def text_sender(node_id: str | None) -> Callable[[str], None]:
     """Writes a line on the node, on hosts that can."""
     # Not imported: a host used as a library has no server, and loading it then would start half of one.
     server = getattr(sys.modules.get("server"), "PromptServer", None)

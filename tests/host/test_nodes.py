@@ -2,7 +2,18 @@
 
 import pytest
 
-IDS = ["ImagicOptimizeEmbedding", "ImagicFineTuneUNet", "ImagicInterpolateEmbedding", "ImagicDemoCheckpoint"]
+IDS = [
+    "ImagicOptimizeEmbedding",
+    "ImagicFineTuneUNet",
+    "ImagicInterpolateEmbedding",
+    "ImagicDemoCheckpoint",
+    "ImagicEditSheet",
+    "ImagicLossChart",
+    "ImagicSaveEdit",
+    "ImagicLoadEdit",
+    "ImagicTuningStrength",
+    "ImagicPickEdit",
+]
 
 
 def test_the_ids_are_frozen(pack):

@@ -1,4 +1,4 @@
-"""The example workflow that people open and the graph that the demo runs are one, and every host knows its nodes."""
+"""The example workflows that people open and the graphs that tests and demo run are one, and every host knows them."""
 
 import json
 
@@ -9,11 +9,23 @@ from scripts import workflow
 FRONTEND_ONLY = {"Note", "Reroute"}
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 AFTER_A_SEED = {"fixed", "increment", "decrement", "randomize"}  # the frontend's widget, which no graph has
+FILES = {"LoadImage", "CheckpointLoaderSimple"}  # their choices are what lies in the host's folders
+NAMES = sorted(path.stem for path in workflow.FOLDER.glob("*.json"))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def name(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def opened():
-    return json.loads((workflow.FOLDER / "imagic_demo.json").read_text(encoding="utf-8"))
+def opened(name):
+    return json.loads((workflow.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def graph(name):
+    return workflow.load(name)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +39,11 @@ def info(server):
 def inputs_of(info, kind):
     """A node's inputs on this host, in the order of its widgets: name -> type, where a choice's type is a list."""
     declared = info[kind]["input"]
-    return {name: spec[0] for part in ("required", "optional") for name, spec in declared.get(part, {}).items()}
+
+    def kind_of(spec):
+        return "a socket only" if len(spec) > 1 and spec[1].get("forceInput") else spec[0]
+
+    return {name: kind_of(spec) for part in ("required", "optional") for name, spec in declared.get(part, {}).items()}
 
 
 def api_format(opened, info):
@@ -45,7 +61,7 @@ def api_format(opened, info):
     for node in nodes.values():
         if node["type"] in FRONTEND_ONLY:
             continue
-        inputs = {slot["name"]: source(slot["link"]) for slot in node["inputs"]}
+        inputs = {slot["name"]: source(slot["link"]) for slot in node["inputs"] if slot["link"] is not None}
         values = iter(node.get("widgets_values", []))
         for name, kind in inputs_of(info, node["type"]).items():
             if name in inputs or not (isinstance(kind, list) or kind in WIDGETS):
@@ -57,19 +73,23 @@ def api_format(opened, info):
     return graph
 
 
-def test_the_workflow_is_the_graph_that_the_demo_runs(opened, info):
-    assert api_format(opened, info) == workflow.load()
+def test_the_workflow_and_the_graph_are_one(opened, graph, info):
+    assert api_format(opened, info) == graph
 
 
-def test_the_host_knows_every_node_and_input(info):
-    for node in workflow.load().values():
+def test_each_has_a_thumbnail(name):
+    assert (workflow.FOLDER / f"{name}.jpg").read_bytes().startswith(b"\xff\xd8")
+
+
+def test_the_host_knows_every_node_and_input(graph, info):
+    for node in graph.values():
         kind, given = node["class_type"], node["inputs"]
         known = inputs_of(info, kind)
         assert set(given) <= set(known), f"{kind} has no input {set(given) - set(known)}"
         missing = set(info[kind]["input"].get("required", {})) - set(given)
         assert not missing, f"{kind} needs {missing}"
         for name, value in given.items():
-            if isinstance(known[name], list) and kind != "LoadImage":
+            if isinstance(known[name], list) and kind not in FILES:
                 assert value in known[name]
 
 

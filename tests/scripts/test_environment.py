@@ -1,8 +1,10 @@
 """When an environment is made again, and when not."""
 
+from pathlib import Path
+
 import pytest
 
-from scripts import environment, hosts
+from scripts import browser, environment, hosts
 
 
 @pytest.fixture
@@ -66,3 +68,21 @@ def test_pip_failing_is_one_clear_sentence(monkeypatch, executable):
     monkeypatch.setattr(environment, "PYTHON", executable("python-without-network", "exit 1"))
     with pytest.raises(environment.SetupError, match="make a package index reachable"):
         environment._pip_install("something")
+
+
+def test_the_browser_is_the_one_named_or_one_of_the_systems(monkeypatch, tmp_path):
+    chromium = tmp_path / "chromium"
+    chromium.write_text("#!/bin/sh\n")
+    chromium.chmod(0o755)
+    monkeypatch.delenv("CHROMIUM_PATH", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert browser.find() == chromium
+    monkeypatch.setenv("CHROMIUM_PATH", "/elsewhere/chrome")
+    assert browser.find() == Path("/elsewhere/chrome")
+
+
+def test_a_machine_without_a_browser_is_told_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.delenv("CHROMIUM_PATH", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(environment.SetupError, match="install one, or set CHROMIUM_PATH"):
+        environment._browser()

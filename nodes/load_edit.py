@@ -1,0 +1,77 @@
+"""Goes on with a tuning from a file."""
+
+import logging
+
+from ..imagic import edit_file
+from . import inputs
+from .host import edits
+from .host.training import apply_update, text_sender
+
+
+class LoadEdit:
+    CATEGORY = "Imagic"
+    DESCRIPTION = (
+        "Loads what Save Imagic Edit saved: the tuned model, the embedding and the text, ready for Interpolate "
+        "Embedding. Nothing is trained again."
+    )
+    SEARCH_ALIASES = ["imagic", "load lora", "load conditioning", "import edit", "resume"]
+    RETURN_TYPES = ("MODEL", "CONDITIONING", "CONDITIONING", "LORA_MODEL", "IMAGE")
+    RETURN_NAMES = ("model", "optimized", "anchor", "lora", "source")
+    OUTPUT_TOOLTIPS = (
+        "The tuned model: the base with the saved tuning as patches.",
+        "The optimized conditioning: the photo in the model's language (eta 0).",
+        "The text that Optimize Embedding started from: the target, or a caption of the photo.",
+        "The tuning alone, for Tuning Strength or Save LoRA.",
+        "A small picture of the photo.",
+    )
+    FUNCTION = "load"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "The base model that the edit was tuned on. It is not changed."}),
+                "edit": (edits.names(), {"tooltip": "A file in output/imagic, newest first."}),
+                "strength": (
+                    "FLOAT",
+                    {
+                        "default": 1.0,
+                        "min": -2.0,
+                        "max": 2.0,
+                        "step": 0.05,
+                        "advanced": True,
+                        "tooltip": "Of the tuning: 1 is as trained, 0 the base model. 0.7-1; lower frees the edit and "
+                        "keeps less of the photo.",
+                    },
+                ),
+            },
+            "hidden": {"node_id": "UNIQUE_ID"},
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, edit, **_):
+        path = edits.path_of(edit)
+        return f"{path.stat().st_mtime_ns} {path.stat().st_size}" if path.is_file() else ""
+
+    def load(self, model, edit, strength, node_id=None):
+        inputs.within("strength", strength, -2, 2)
+        saved = edit_file.load(edits.path_of(edit))
+        base, name = edits.base_of(model), saved.about["base"] or "an unknown checkpoint"
+        if not saved.base.same_kind(base):
+            raise ValueError(f"{edit} was tuned on {name}, a model of another kind: load that checkpoint.")
+        if not saved.base.same_weights(base):
+            warning = f"{edit} was tuned on {name}, and this is another checkpoint: the edit may not look as it did."
+            logging.warning(warning)
+            text_sender(node_id)(warning)
+        return (
+            apply_update(model, saved.update, strength),
+            [_entry(saved.optimized, saved.about["optimized"])],
+            [_entry(saved.anchor, saved.about["anchor"])],
+            saved.update,
+            saved.preview[None].float() / 255,
+        )
+
+
+def _entry(tensors: dict, rest: dict) -> list:
+    tensors = dict(tensors)
+    return [tensors.pop("cross_attn"), {**rest, **tensors}]

@@ -1,0 +1,64 @@
+"""The course of a training run as a picture."""
+
+import math
+
+from .charts import chart
+
+
+class LossChart:
+    CATEGORY = "Imagic"
+    DESCRIPTION = (
+        "Draws the course of a training run: the loss of every step, its running mean, and the validation loss before "
+        "and after, which alone can be compared between runs."
+    )
+    SEARCH_ALIASES = ["imagic", "plot loss graph", "training chart", "validation loss"]
+    RETURN_TYPES = ("IMAGE",)
+    RETURN_NAMES = ("chart",)
+    OUTPUT_TOOLTIPS = ("The chart, 960 x 540 pixels, to preview or save.",)
+    FUNCTION = "draw"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "loss": ("LOSS_MAP", {"tooltip": "The loss of Optimize Embedding, Fine-Tune UNet or Train LoRA."}),
+                "title": ("STRING", {"default": "Imagic", "tooltip": "Written over the chart."}),
+            }
+        }
+
+    def draw(self, loss, title):
+        losses = loss.get("loss", []) if isinstance(loss, dict) else []
+        if not losses:
+            raise ValueError("The loss is empty: connect the loss output of a node that trained.")
+        # Dollars would start a formula.
+        with chart(title.replace("$", r"\$")) as (axes, image):
+            steps = range(1, len(losses) + 1)
+            axes.plot(steps, losses, color="tab:blue", alpha=0.35, linewidth=1, label="loss of a step")
+            window = max(2, math.ceil(len(losses) / 10))
+            if len(losses) > window:
+                axes.plot(steps, _running_mean(losses, window), color="tab:blue", label=f"mean of {window} steps")
+            if loss.get("validation"):
+                points = list(zip(loss["validation_steps"], loss["validation"], strict=True))
+                axes.plot(*zip(*points, strict=True), "o--", color="tab:orange", label="validation loss")
+                for step, value in points:
+                    side = 8 if step == 0 else -8
+                    axes.annotate(
+                        f"{value:.3g}",
+                        (step, value),
+                        (side, 8),
+                        textcoords="offset points",
+                        ha="left" if side > 0 else "right",
+                        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
+                    )
+            axes.set_xlabel(f"step (stopped after {len(losses)})")
+            axes.set_ylabel("mean squared error of the model's prediction")
+            axes.set_xlim(left=0)
+            axes.set_ylim(bottom=0)
+            axes.legend()
+            return (image(),)
+
+
+def _running_mean(values: list[float], window: int) -> list[float]:
+    """The mean of the last `window` values at each, of fewer at the start."""
+    last = [values[max(0, end - window) : end] for end in range(1, len(values) + 1)]
+    return [sum(part) / len(part) for part in last]

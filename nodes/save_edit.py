@@ -1,0 +1,84 @@
+"""Keeps a finished tuning in a file."""
+
+import torch
+from torch import Tensor
+
+from ..imagic import edit_file
+from . import inputs, origin, pictures
+from .host import edits
+
+PREVIEW_SIZE = 256
+
+
+class SaveEdit:
+    CATEGORY = "Imagic"
+    DESCRIPTION = (
+        "Saves what Imagic learned about a photo (embedding, tuning, settings and a small picture of the source) as "
+        "one file in output/imagic, so that Load Imagic Edit can go on without training."
+    )
+    SEARCH_ALIASES = ["imagic", "save lora", "save conditioning", "export edit"]
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+    OUTPUT_TOOLTIPS = ()
+    FUNCTION = "save"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "The base model, the one that was tuned: to recognize it again."}),
+                "optimized": ("CONDITIONING", {"tooltip": "The optimized conditioning from Optimize Embedding."}),
+                "anchor": ("CONDITIONING", {"tooltip": "The text that Optimize Embedding started from."}),
+                "lora": ("LORA_MODEL", {"tooltip": "The tuning, from Fine-Tune UNet."}),
+                "source": ("IMAGE", {"tooltip": "The photo; a picture of 256 pixels is kept."}),
+                "name": (
+                    "STRING",
+                    {
+                        "default": "edit",
+                        "tooltip": "Name of the file below output/imagic; a number is added. Folders by a slash.",
+                    },
+                ),
+            },
+            "hidden": {"node_id": "UNIQUE_ID", "graph": "PROMPT"},
+        }
+
+    def save(self, model, optimized, anchor, lora, source, name, node_id=None, graph=None):
+        path = edits.path_to_save(name)
+        (optimized_tensors, optimized_rest), (anchor_tensors, anchor_rest) = map(_split, (optimized, anchor))
+        if not isinstance(lora, dict) or not all(isinstance(value, Tensor) for value in lora.values()):
+            raise ValueError("The LoRA is not one that Fine-Tune UNet made: connect its lora output.")
+        (photo, *_) = pictures.to_pictures(source)
+        graph = edits.may_tell(graph)
+        small = photo.copy()
+        small.thumbnail((PREVIEW_SIZE, PREVIEW_SIZE))
+        edit = edit_file.Edit(
+            optimized=optimized_tensors,
+            anchor=anchor_tensors,
+            update=lora,
+            preview=(pictures.to_image(small)[0] * 255).round().to(torch.uint8),
+            base=edits.base_of(model),
+            about={
+                "base": origin.checkpoint(graph, node_id),
+                "settings": origin.settings(graph, node_id),
+                "size": photo.size,
+                "optimized": optimized_rest,
+                "anchor": anchor_rest,
+            },
+        )
+        edit_file.save(edit, path)
+        saved = path.relative_to(edits.folder()).as_posix()
+        return {"ui": {"text": [f"saved as {saved}"], "imagic": [{"edit": saved}]}}
+
+
+def _split(conditioning: list) -> tuple[dict[str, Tensor], dict]:
+    """The tensors of a CONDITIONING's one entry, and the rest of it, which has to fit into JSON."""
+    text, fixed = inputs.single_entry(conditioning)
+    tensors = {name: value for name, value in fixed.items() if isinstance(value, Tensor)}
+    rest = {name: value for name, value in fixed.items() if name not in tensors}
+    for name, value in rest.items():
+        if not isinstance(value, str | int | float | None):
+            raise ValueError(
+                f"The conditioning carries {name}, which a file cannot hold: connect Optimize Embedding and CLIP Text "
+                "Encode directly, and add it after Load Imagic Edit."
+            )
+    return {**text, **tensors}, rest
