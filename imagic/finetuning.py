@@ -63,7 +63,8 @@ def fine_tune(
         adapter = LoRA(network, rank, seed, latent.device, only_attention=tune == "LoRA")
     else:
         adapter = Weights(network, only_attention=tune == "attention")
-    noise = NoiseSampler(latent, samples, seed)
+    # Not the noise that stage A has seen at the same seed.
+    noise = NoiseSampler(latent, samples, seed ^ 1)
     validation = Validation(denoiser, latent)
 
     def objective() -> Iterator[tuple[Tensor, Tensor]]:

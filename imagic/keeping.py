@@ -41,7 +41,7 @@ def edit_region(
     optimized: Conditioning,
     target: Conditioning,
     *,
-    threshold: float = 0.45,
+    threshold: float = 0.4,
     seed: int = 0,
 ) -> Tensor:
     """Where the target text would change the photo: a mask found by the model itself, as in DiffEdit (Sec. 3.2).

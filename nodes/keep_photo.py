@@ -41,7 +41,7 @@ class KeepPhoto:
                 "threshold": (
                     "FLOAT",
                     {
-                        "default": 0.45,
+                        "default": 0.4,
                         "min": 0.0,
                         "max": 0.95,
                         "step": 0.05,

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from imagic.keeping import edit_region
 from scripts import workflow
 from tests.editbench import metrics, pairs
+from tests.editbench import studio as bench_module
 from tests.editbench.studio import Studio as Bench
 
 PAIR = pairs.development()[0]
@@ -24,3 +26,17 @@ def test_its_sampler_gives_the_picture_that_the_host_gives(studio, bench):
     theirs = (studio.decode(samples)[0].clamp(0, 1) * 255).round().byte().numpy()
     ours = bench.sample(bench.text(PAIR.edit.target_caption), bench.encode(PAIR.source))
     assert metrics.psnr(ours, theirs) > 35
+
+
+def test_its_edit_is_the_picture_that_the_host_gives(studio, bench):
+    """Keep Photo, without any tuning: the same region found and the same difference drawn."""
+    latent = studio.encode(torch.from_numpy(PAIR.source.copy())[None] / 255)
+    captions = PAIR.edit.source_caption, PAIR.edit.target_caption
+    start, target = (studio.text(caption) for caption in captions)
+    keeping, _ = studio.keep(studio.model, latent, start, target, bench_module.THRESHOLD)
+    theirs = studio.decode(studio.sample(keeping, target, **SETTINGS | {"latent_image": latent}))
+    theirs = (theirs[0].clamp(0, 1) * 255).round().byte().numpy()
+
+    clean, (start, target) = bench.encode(PAIR.source), [bench.text(caption) for caption in captions]
+    region = edit_region(bench.denoiser, clean, start, target, threshold=bench_module.THRESHOLD)
+    assert metrics.psnr(bench.sample_edit(clean, start, target, region), theirs) > 35

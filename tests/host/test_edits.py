@@ -43,9 +43,8 @@ def judged(studio):
         tuned = studio.tune(latent=latent, conditioning=optimized, **settings("B: tune the model"))["result"][0]
         tuned, _ = studio.keep(tuned, latent, optimized, target, **settings("Keep the photo"))
         start, end = studio.interpolate(optimized, target, sweep=f"0, {ETA}")
-        pictures = [
-            to_uint8(studio.decode(studio.sample(tuned, c, **settings("Sample each eta")))) for c in (start, end)
-        ]
+        sampler = settings("Sample each eta") | {"latent_image": latent}
+        pictures = [to_uint8(studio.decode(studio.sample(tuned, c, **sampler))) for c in (start, end)]
         ceiling = to_uint8(studio.decode(latent))
         seen = {name: VALUES[name][int(p.argmax())] for name, p in classifier.predict(model, pictures[1][None]).items()}
         wanted = vars(edit.truth.attributes)

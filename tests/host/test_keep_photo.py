@@ -12,7 +12,7 @@ def keep(studio):
     @torch.inference_mode()
     def run(**changes):
         inputs = {"model": studio.model, "latent": studio.latent, "optimized": optimized, "target": studio.target}
-        return studio.nodes["ImagicKeepPhoto"]().keep(**{**inputs, "threshold": 0.45, **changes})["result"]
+        return studio.nodes["ImagicKeepPhoto"]().keep(**{**inputs, "threshold": 0.4, **changes})["result"]
 
     run.optimized = optimized
     return run

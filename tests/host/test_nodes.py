@@ -6,6 +6,7 @@ IDS = [
     "ImagicOptimizeEmbedding",
     "ImagicFineTuneUNet",
     "ImagicInterpolateEmbedding",
+    "ImagicKeepPhoto",
     "ImagicDemoCheckpoint",
     "ImagicEditSheet",
     "ImagicLossChart",

@@ -27,7 +27,7 @@ def test_only_the_region_takes_on_the_difference():
 def test_the_region_is_where_a_change_is_large(shape):
     change = torch.full(shape, 0.01)
     change[..., 2:8, 3:9] = 1.0
-    region = region_of(change, 0.45)
+    region = region_of(change, 0.4)
     assert region.shape == (shape[0], 1, *shape[2:])
     assert (region[..., 3:7, 4:8] == 1).all()
     assert (region[..., 10:, :] == 0).all()
@@ -35,11 +35,11 @@ def test_the_region_is_where_a_change_is_large(shape):
 
 
 def test_a_change_of_the_whole_picture_has_all_of_it_as_its_region():
-    assert (region_of(torch.randn(1, 64, 16, 16), 0.45) == 1).all()
+    assert (region_of(torch.randn(1, 64, 16, 16), 0.4) == 1).all()
 
 
 def test_no_change_has_no_region_and_no_threshold_has_all():
-    assert not region_of(torch.zeros(1, 4, 8, 8), 0.45).any()
+    assert not region_of(torch.zeros(1, 4, 8, 8), 0.4).any()
     change = torch.zeros(1, 4, 8, 8)
     change[..., 0, 0] = 1
     assert (region_of(change, 0.0) == 1).all()
@@ -62,6 +62,6 @@ def test_the_model_finds_the_region_that_two_texts_disagree_on(prediction):
     region = edit_region(denoiser, latent, source, target)
     with torch.no_grad():
         means = [denoiser(latent, torch.tensor([0.5]), text) for text in (target, source)]
-    torch.testing.assert_close(region, region_of(means[0] - means[1], 0.45), rtol=0, atol=0.05)
+    torch.testing.assert_close(region, region_of(means[0] - means[1], 0.4), rtol=0, atol=0.05)
     assert torch.equal(region, edit_region(denoiser, latent, source, target))
     assert not edit_region(denoiser, latent, source, source).any()
