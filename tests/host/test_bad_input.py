@@ -92,4 +92,9 @@ def test_a_loras_learning_rate_for_full_weights(refused, tune):
 
 
 def test_unknown_choice_of_what_to_tune(refused):
-    assert "choose one of LoRA, attention, all weights" in refused("tune", tune="everything", learning_rate=1e-4)
+    assert "choose one of LoRA, LoRA all layers, attention" in refused("tune", tune="everything", learning_rate=1e-4)
+
+
+@pytest.mark.parametrize("stage", ["optimize", "tune"])
+def test_unknown_schedules(refused, stage):
+    assert "schedule is 'linear': choose one of cosine, constant" in refused(stage, schedule="linear")
