@@ -79,15 +79,13 @@ def polish_decoder(
 @torch.no_grad()
 def encode(model: AutoencoderTiny, pictures: np.ndarray) -> Tensor:
     """Latents (N, 4, 16, 16), float32."""
-    with torch.autocast("cpu", torch.bfloat16):
-        parts = [model.encode(to_tensor(pictures[i : i + 32])).latents.float() for i in range(0, len(pictures), 32)]
+    parts = [model.encode(to_tensor(pictures[i : i + 32])).latents for i in range(0, len(pictures), 32)]
     return torch.cat(parts).contiguous()
 
 
 @torch.no_grad()
 def decode(model: AutoencoderTiny, latents: Tensor) -> Tensor:
     """Images (N, 3, SIZE, SIZE) in [-1, 1]."""
-    with torch.autocast("cpu", torch.bfloat16):
-        batches = latents.contiguous(memory_format=torch.channels_last).split(32)
-        parts = [model.decode(batch).sample.float() for batch in batches]
+    batches = latents.contiguous(memory_format=torch.channels_last).split(32)
+    parts = [model.decode(batch).sample for batch in batches]
     return torch.cat(parts).clamp(-1, 1)

@@ -24,6 +24,7 @@ FIELDS = (
     "further_target_plain_samples",
 )
 PAIRS = pairs.bench()[:4]
+EDIT = methods.METHODS["default"].headline
 
 
 def row(index: int, wrong: tuple[str, ...] = ()) -> Judged:
@@ -34,11 +35,11 @@ def row(index: int, wrong: tuple[str, ...] = ()) -> Judged:
     return Judged(
         index=index,
         pair=pair,
-        figures={dial: bad if dial in wrong else good for dial in ("0", "1")},
-        pictures={"0": pair.source, "1": pair.truth},
+        figures={dial: bad if dial in wrong else good for dial in ("0", EDIT)},
+        pictures={"0": pair.source, EDIT: pair.truth},
         photo=Cost(10, 2.0),
         target=Cost(20, 4.0),
-        samples={"0": Cost(60, 1.0), "1": Cost(60, 2.0)},
+        samples={"0": Cost(60, 1.0), EDIT: Cost(60, 2.0)},
         plain=Cost(100, 2.0),
         reconstruction_gap_db=float(index),
     )
@@ -46,14 +47,14 @@ def row(index: int, wrong: tuple[str, ...] = ()) -> Judged:
 
 @pytest.fixture(scope="module")
 def found():
-    rows = [row(0), row(1), row(2, ("0", "1")), row(3, ("0",))]
+    rows = [row(0), row(1), row(2, ("0", EDIT)), row(3, ("0",))]
     known = {name: methods.METHODS[name] for name in ("default", "sdedit", "further_target")}
     judged = {(name, "bench"): rows for name in known} | {("sdedit", "development"): rows}
     return results.collect(known, judged), known, judged
 
 
 def test_costs_and_scores_are_known_sums():
-    figures = summary([row(0), row(1), row(2, ("1",)), row(3)], "1")
+    figures = summary([row(0), row(1), row(2, (EDIT,)), row(3)], EDIT)
     assert figures["edit_score"] == 0.75
     assert figures["forward_equivalents"] == 90
     assert figures["plain_samples"] == 4
@@ -63,8 +64,8 @@ def test_costs_and_scores_are_known_sums():
 
 
 def test_the_best_setting_has_the_highest_score():
-    assert best_dial([row(0, ("0",)), row(1)]) == "1"
-    assert best_dial([row(0, ("1",)), row(1)]) == "0"
+    assert best_dial([row(0, ("0",)), row(1)]) == EDIT
+    assert best_dial([row(0, (EDIT,)), row(1)]) == "0"
 
 
 def test_results_begin_with_the_summary_and_its_fields(found, tmp_path):
@@ -77,7 +78,7 @@ def test_results_begin_with_the_summary_and_its_fields(found, tmp_path):
         assert set(FIELDS) <= read["summary"][name].keys()
     assert [line["success"] for line in read["pairs"]["sdedit"]] == [True, True, False, True]
     assert read["summary"]["sdedit"]["edit_score"] == 0.75
-    assert "| SDEdit | 1 | 4 | **0.75** |" in (tmp_path / "RESULTS.md").read_text()
+    assert f"| SDEdit | {EDIT} | 4 | **0.75** |" in (tmp_path / "RESULTS.md").read_text()
 
     plots.trade_off(content, known, tmp_path / "curve.png")
     plots.contact_sheets(judged, content, known, tmp_path, "bench")

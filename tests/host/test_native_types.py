@@ -26,6 +26,8 @@ def test_save_lora_load_lora_and_plot_loss_graph_take_our_outputs(client, server
     workflow.inputs(graph, "C: from the photo to the target").update(sweep="1")
     workflow.inputs(graph, "Sample each eta").update(steps=2)
     tune, sampler = workflow.node(graph, B), workflow.node(graph, "Sample each eta")
+    # Keep Photo off, so that the loaded LoRA alone makes the difference.
+    graph[sampler]["inputs"]["model"] = [tune, 0]
     add(graph, "loader", "LoraModelLoader", model=["2", 0], lora=[tune, 1], strength_model=1.0, bypass=False)
     graph["loaded sampler"] = copy.deepcopy(graph[sampler])
     graph["loaded sampler"]["inputs"]["model"] = ["loader", 0]

@@ -11,7 +11,7 @@ from imagic.objective import Validation
 from .gaussian import Gaussian, fingerprint, mean_of, merged, photo, prompt
 
 PREDICTIONS = ["epsilon", "v", "flow"]
-EMBEDDING, TUNING = {"steps": 500, "learning_rate": 0.1}, {"steps": 250, "learning_rate": 0.02}
+EMBEDDING, TUNING = {"steps": 500, "learning_rate": 0.1}, {"steps": 500, "learning_rate": 0.02}
 CLOSE = {"rtol": 0, "atol": 0.02}  # from distances of more than one
 
 
