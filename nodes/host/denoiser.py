@@ -1,7 +1,5 @@
 """ComfyUI's MODEL as a `Denoiser`."""
 
-import importlib.util
-
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor
@@ -16,8 +14,8 @@ class HostDenoiser:
     the network predicts, `extra_conds` knows what a prompt becomes, `apply_model` runs the network.
     """
 
-    # Hosts from before ComfyUI trained LoRAs itself add in place inside their transformer blocks.
-    overwrites = importlib.util.find_spec("comfy_extras.nodes_train") is None
+    # Until `probe` has found out.
+    overwrites = False
 
     def __init__(self, model, fixed: dict):
         """
@@ -54,7 +52,9 @@ class HostDenoiser:
     def __call__(self, noisy: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
         count, size = len(noisy), tuple(noisy.shape[2:])
         parameters = {"width": size[-1] * 8, "height": size[-2] * 8, "prompt_type": "positive"}
-        parameters |= {**self.fixed, **conditioning, "noise": noisy, "device": self.device}
+        # Copies, for some networks write into the text they are given.
+        text = {name: tensor.clone() for name, tensor in conditioning.items()}
+        parameters |= {**self.fixed, **text, "noise": noisy, "device": self.device}
         area = (*size, *[0 for _ in size])  # the whole latent; older hosts cannot do without
         inputs = {
             name: cond.process_cond(batch_size=count, device=self.device, area=area).cond

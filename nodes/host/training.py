@@ -19,6 +19,8 @@ from ...imagic.frozen import frozen
 from ...imagic.objective import samples_per_forward
 from ...imagic.training import History, Step
 from .denoiser import HostDenoiser
+from .kernels import give_a_backward
+from .probe import probe
 
 SECONDS_BETWEEN_PREVIEWS = 1.0
 
@@ -37,8 +39,9 @@ def training(
         The denoiser, the latent in the model's scale and the conditioning, on the model's device.
 
     Raises:
-        ValueError: the model does not fit on its device whole.
+        ValueError: the model does not fit on its device whole, or is not one to train, see `probe`.
     """
+    give_a_backward()
     model = _load_whole(model, samples)
     # Newer hosts let a model know its patcher while it runs.
     begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
@@ -50,7 +53,9 @@ def training(
             latent = model.model.process_latent_in(samples.clone()).to(device, torch.float32)
             conditioning = {name: tensor.clone().to(device) for name, tensor in conditioning.items()}
             fixed = {name: value.clone() if isinstance(value, Tensor) else value for name, value in fixed.items()}
-            yield HostDenoiser(model, fixed), latent, conditioning
+            denoiser = HostDenoiser(model, fixed)
+            denoiser.overwrites = probe(denoiser, latent, conditioning)
+            yield denoiser, latent, conditioning
         finally:
             end()
 
