@@ -50,15 +50,18 @@ class HostDenoiser:
         return (denoised(sigma, one, zero) - denoised(sigma, zero, zero)).flatten().square().reciprocal()
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        options = {**self.options, "sigmas": sigma}
+        return self.base.apply_model(noisy, sigma, transformer_options=options, **self.inputs(noisy, conditioning))
+
+    def inputs(self, noisy: Tensor, conditioning: Conditioning) -> dict:
+        """What the host makes of the conditioning for a batch: the network's arguments by name."""
         count, size = len(noisy), tuple(noisy.shape[2:])
         parameters = {"width": size[-1] * 8, "height": size[-2] * 8, "prompt_type": "positive"}
         # Copies, for some networks write into the text they are given.
         text = {name: tensor.clone() for name, tensor in conditioning.items()}
         parameters |= {**self.fixed, **text, "noise": noisy, "device": self.device}
         area = (*size, *[0 for _ in size])  # the whole latent; older hosts cannot do without
-        inputs = {
+        return {
             name: cond.process_cond(batch_size=count, device=self.device, area=area).cond
             for name, cond in self.base.extra_conds(**parameters).items()
         }
-        options = {**self.options, "sigmas": sigma}
-        return self.base.apply_model(noisy, sigma, transformer_options=options, **inputs)

@@ -6,41 +6,59 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ...imagic.denoiser import Conditioning, Denoiser, is_text
+from ...imagic.denoiser import Conditioning, is_text
+from .denoiser import HostDenoiser
 
 SIZE = 64  # latent positions in each direction: a multiple of every patch, and PixArt takes no less
 
 
-def probe(denoiser: Denoiser, latent: Tensor, conditioning: Conditioning) -> bool:
+def probe(denoiser: HostDenoiser, latent: Tensor, conditioning: Conditioning) -> bool:
     """Run a corner of the photo through the model and back.
 
     Returns:
         Whether the network overwrites what autograd keeps for the backward pass, see `Denoiser.overwrites`.
 
     Raises:
-        ValueError: the model does not run on a photo and a text alone, or does not read the text.
+        ValueError: the model wants more than a noisy latent and a text, does not run on these, or does not read the
+            text.
     """
     noisy = latent[..., :SIZE, :SIZE].detach().clone().requires_grad_()
     text = {
         name: tensor.detach().float().requires_grad_() if is_text(name, tensor) else tensor
         for name, tensor in conditioning.items()
     }
-    leaves = [tensor for tensor in text.values() if tensor.requires_grad]
+    with _explained():
+        inputs = denoiser.inputs(noisy, text)
+    if "c_concat" in inputs:
+        raise ValueError(
+            "This model wants a second picture beside the noisy one, as edit, inpainting and video models do: "
+            "load a text-to-image model."
+        )
     kept = []
 
     def keep(tensor: Tensor) -> Tensor:
         kept.append((tensor, tensor._version))
         return tensor
 
+    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    with _explained(), _needing_gradients(denoiser.network), hooks:
+        denoised = denoiser(noisy, denoiser.sigma(torch.tensor([0.5])), text)
+        overwrites = any(tensor._version != version for tensor, version in kept)
+        # The photo's own gradient takes the backward pass through every block.
+        _, tokens = torch.autograd.grad(denoised.sum(), [noisy, text["cross_attn"]], allow_unused=True)
+    if tokens is None:
+        raise ValueError(
+            "This model does not read the embedding of the text's tokens, so there is nothing to optimize: "
+            "load a text-to-image model."
+        )
+    return overwrites
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Makes a sentence of what a model raises at inputs that are not for it; memory that runs out stays as it is."""
     try:
-        with (
-            _needing_gradients(denoiser.network),
-            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        ):
-            denoised = denoiser(noisy, denoiser.sigma(torch.tensor([0.5])), text)
-            overwrites = any(tensor._version != version for tensor, version in kept)
-            # The photo's own gradient takes the backward pass through every block.
-            _, *gradients = torch.autograd.grad(denoised.sum(), [noisy, *leaves], allow_unused=True)
+        yield
     except torch.OutOfMemoryError:
         raise
     except (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -49,12 +67,6 @@ def probe(denoiser: Denoiser, latent: Tensor, conditioning: Conditioning) -> boo
             f"The model does not run on this photo and text ({reason}): connect a text-to-image model and the text "
             "encoder and the VAE that belong to it."
         ) from error
-    if all(gradient is None for gradient in gradients):
-        raise ValueError(
-            "This model does not read the text's embedding, so there is nothing to optimize or interpolate: "
-            "load a text-to-image model."
-        )
-    return overwrites
 
 
 @contextmanager

@@ -1,0 +1,438 @@
+"""Families that are not made to draw a picture from a text: video models draw one frame, the others are refused."""
+
+import torch
+
+from .family import Family
+from .transformers import COSMOS, HUNYUAN_IMAGE, KANDINSKY, MASK, SMALL_COSMOS, SMALL_FLUX, TEXT, TOKENS, WIDTH, flux
+from .unets import SD2, SD15, SDXL, small
+
+ONE_FRAME = "a video model; it draws a single frame"
+SECOND_PICTURE = "wants a second picture"
+NO_TEXT = "reads no text"
+ANIMATES = "an inpainting model or one that animates a picture"
+UNREAD = "does not read the embedding"
+SOUND = "makes sound"
+DOES_NOT_RUN = "does not run on this photo and text"
+
+WAN = {
+    "image_model": "wan2.1",
+    "model_type": "t2v",
+    "patch_size": (1, 2, 2),
+    "dim": 1536,
+    "num_heads": 12,
+    "ffn_dim": 8960,
+    "freq_dim": 256,
+    "num_layers": 2,
+    "in_dim": 16,
+    "out_dim": 16,
+}
+SMALL_WAN = {"dim": 32, "num_heads": 2, "ffn_dim": 32, "freq_dim": 32, "text_dim": WIDTH}
+HUNYUAN_VIDEO = {
+    **HUNYUAN_IMAGE,
+    "in_channels": 16,
+    "out_channels": 16,
+    "patch_size": [1, 2, 2],
+    "vec_in_dim": 768,
+    "axes_dim": [16, 56, 56],
+    "context_in_dim": 4096,
+    "hidden_size": 3072,
+    "num_heads": 24,
+    "byt5": False,
+    "guidance_embed": True,
+}
+SMALL_HUNYUAN = {"hidden_size": 32, "num_heads": 2, "axes_dim": [4, 6, 6], "context_in_dim": WIDTH, "vec_in_dim": 40}
+POOLED = {**TEXT, "pooled_output": (40,)}
+COSMOS_VIDEO = {
+    **{key: value for key, value in COSMOS.items() if key not in ("crossattn_emb_channels", "num_blocks")},
+    "image_model": "cosmos",
+    "model_channels": 4096,
+    "num_heads": 32,
+    "num_blocks": 2,
+    "block_config": "FA-CA-MLP",
+    "block_x_format": "THWBD",
+    "affline_emb_norm": True,
+    "extra_per_block_abs_pos_emb": True,
+    "extra_per_block_abs_pos_emb_type": "learnable",
+}
+SMALL_COSMOS_VIDEO = {**SMALL_COSMOS, "num_blocks": 2, "max_img_h": 16, "max_img_w": 16, "max_frames": 2}
+MOCHI = {
+    "image_model": "mochi_preview",
+    "depth": 2,
+    "patch_size": 2,
+    "num_heads": 24,
+    "hidden_size_x": 3072,
+    "hidden_size_y": 1536,
+    "mlp_ratio_x": 4.0,
+    "mlp_ratio_y": 4.0,
+    "learn_sigma": False,
+    "in_channels": 12,
+    "qk_norm": True,
+    "qkv_bias": False,
+    "out_bias": True,
+    "attn_drop": 0.0,
+    "patch_embed_bias": True,
+    "posenc_preserve_area": True,
+    "timestep_mlp_bias": True,
+    "attend_to_padding": False,
+    "timestep_scale": 1000.0,
+    "use_t5": True,
+    "t5_feat_dim": 4096,
+    "t5_token_length": 256,
+    "rope_theta": 10000.0,
+}
+SMALL_MOCHI = {
+    "depth": 2,
+    "num_heads": 2,
+    "hidden_size_x": 48,
+    "hidden_size_y": 32,
+    "t5_feat_dim": 24,
+    "t5_token_length": TOKENS,
+}
+COGVIDEO = {
+    "image_model": "cogvideox",
+    "num_attention_heads": 30,
+    "attention_head_dim": 64,
+    "time_embed_dim": 512,
+    "num_layers": 2,
+    "in_channels": 16,
+    "patch_size": 2,
+    "text_embed_dim": 4096,
+    "use_rotary_positional_embeddings": True,
+}
+SMALL_COGVIDEO = {
+    "num_attention_heads": 2,
+    "time_embed_dim": 32,
+    "text_embed_dim": WIDTH,
+    "max_text_seq_length": TOKENS,
+}
+LTXV = {"image_model": "ltxv", "num_layers": 2, "attention_head_dim": 64, "cross_attention_dim": 2048}
+SMALL_LTXV = {"num_attention_heads": 2, "attention_head_dim": 16, "cross_attention_dim": 32, "caption_channels": WIDTH}
+
+
+def refused(name: str, config: str, full: dict, changes: dict, latent: tuple[int, ...], why: str, **rest) -> Family:
+    return Family(name, config, {**full, **changes}, {}, latent, rest.pop("text", TEXT), refusal=why, **rest)
+
+
+def unet(name: str, config: str, full: dict, why: str, **changes) -> Family:
+    text = changes.pop("text", TEXT)
+    return refused(name, config, full, {**small(full), **changes}, (4, 16, 16), why, text=text)
+
+
+def wan(name: str, config: str, why: str, **changes) -> Family:
+    return refused(name, config, WAN, {**SMALL_WAN, **changes}, (16, 1, 16, 16), why)
+
+
+FOUR_LEVELS = {
+    "channel_mult": [1, 1, 1, 1],
+    "num_res_blocks": [1, 1, 1, 1],
+    "transformer_depth": [0, 1, 1, 1],
+    "transformer_depth_output": [0, 0, 1, 1, 1, 1, 1, 1],
+}
+
+VIDEO = [
+    Family("Wan 2.1 T2V", "WAN21_T2V", WAN, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
+    Family(
+        "Wan 2.2 T2V 5B",
+        "WAN22_T2V",
+        {**WAN, "in_dim": 48, "out_dim": 48},
+        SMALL_WAN,
+        (48, 1, 8, 8),
+        TEXT,
+        note=ONE_FRAME,
+    ),
+    Family("HunyuanVideo", "HunyuanVideo", HUNYUAN_VIDEO, SMALL_HUNYUAN, (16, 1, 16, 16), POOLED, note=ONE_FRAME),
+    Family(
+        "Mochi",
+        "GenmoMochi",
+        MOCHI,
+        SMALL_MOCHI,
+        (12, 1, 16, 16),
+        TEXT,
+        {"attention_mask": torch.ones(1, TOKENS)},
+        note=ONE_FRAME,
+    ),
+    Family("LTX-Video", "LTXV", LTXV, SMALL_LTXV, (128, 1, 8, 8), TEXT, MASK, note=ONE_FRAME),
+    Family(
+        "Wan VACE",
+        "WAN21_Vace",
+        {**WAN, "model_type": "vace", "vace_in_dim": 96, "vace_layers": 1},
+        SMALL_WAN,
+        (16, 1, 16, 16),
+        TEXT,
+        note=ONE_FRAME,
+    ),
+    Family("Wan S2V", "WAN22_S2V", {**WAN, "model_type": "s2v"}, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
+    Family("Wan HuMo", "WAN21_HuMo", {**WAN, "model_type": "humo"}, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
+    Family("Wan causal", "WAN21_CausalAR_T2V", WAN, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME, detected=False),
+    Family("Cosmos T2V", "CosmosT2V", COSMOS_VIDEO, SMALL_COSMOS_VIDEO, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
+    Family("CogVideoX T2V", "CogVideoX_T2V", COGVIDEO, SMALL_COGVIDEO, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
+]
+
+STABLE_AUDIO = {"audio_model": "dit1.0", "timestep_features_type": "learned", "global_cond_dim": 8}
+
+
+def seconds(name: str) -> dict:
+    """The weights by which Stable Audio embeds a length."""
+    prefix = f"conditioner.conditioners.seconds_{name}.embedder.embedding"
+    return {
+        f"{prefix}.0.weights": torch.zeros(128),
+        f"{prefix}.1.weight": torch.zeros(768, 257),
+        f"{prefix}.1.bias": torch.zeros(768),
+    }
+
+
+SOUNDS = [
+    refused(
+        "Stable Audio 1",
+        "StableAudio",
+        STABLE_AUDIO,
+        {},
+        (64, 16, 16),
+        SOUND,
+        bare=True,
+        markers={**seconds("start"), **seconds("total")},
+    ),
+    refused(
+        "Stable Audio 3", "StableAudio3", STABLE_AUDIO, {}, (64, 16, 16), SOUND, bare=True, markers=seconds("total")
+    ),
+    *(
+        refused(name, config, {}, {"audio_model": model}, (64, 16, 16), SOUND, bare=True)
+        for name, config, model in (
+            ("ACE-Step", "ACEStep", "ace"),
+            ("ACE-Step 1.5", "ACEStep15", "ace1.5"),
+            ("MiniMax Music 3", "MiniMaxMusic3", "minimax_music3"),
+        )
+    ),
+]
+
+PICTURES_IN = [
+    unet("Lotus depth", "LotusD", SD2, "turns one picture into another", adm_in_channels=4, num_classes="sequential"),
+    unet("Stable Zero123", "Stable_Zero123", SD15, NO_TEXT, in_channels=8),
+    unet("InstructPix2Pix (SD 1.5)", "SD15_instructpix2pix", SD15, SECOND_PICTURE, in_channels=8),
+    unet(
+        "InstructPix2Pix (SDXL)",
+        "SDXL_instructpix2pix",
+        SDXL,
+        SECOND_PICTURE,
+        in_channels=8,
+        text={**TEXT, "pooled_output": (1280,)},
+    ),
+    unet("SD 1.5 inpainting", "SD15", SD15, ANIMATES, in_channels=9),
+    unet("SDXL inpainting", "SDXL", SDXL, ANIMATES, in_channels=9),
+    unet("SD x4 Upscaler", "SD_X4Upscaler", SD2, DOES_NOT_RUN, in_channels=7, **FOUR_LEVELS),
+    refused(
+        "Stable Cascade (stage B)",
+        "Stable_Cascade_B",
+        {"stable_cascade_stage": "b"},
+        {
+            "c_hidden": [32, 32, 32, 32],
+            "nhead": [-1, -1, 2, 2],
+            "blocks": [[1, 1, 1, 1]] * 2,
+            "block_repeat": [[1, 1, 1, 1]] * 2,
+            "c_clip": 40,
+            "c_cond": 32,
+        },
+        (4, 16, 16),
+        UNREAD,
+        text={**TEXT, "pooled_output": (1, 40)},
+    ),
+    refused(
+        "Flux.1 Fill",
+        "FluxInpaint",
+        flux(guidance_embed=True, vec_in_dim=768),
+        {**SMALL_FLUX, "vec_in_dim": 40, "in_channels": 96},
+        (16, 16, 16),
+        SECOND_PICTURE,
+        text=POOLED,
+    ),
+    refused(
+        "HunyuanImage 2.1 Refiner",
+        "HunyuanImage21Refiner",
+        HUNYUAN_IMAGE,
+        {**SMALL_HUNYUAN, "vec_in_dim": None, "patch_size": [1, 1, 1], "in_channels": 128, "byt5": False},
+        (64, 1, 8, 8),
+        SECOND_PICTURE,
+    ),
+    refused(
+        "HunyuanVideo I2V",
+        "HunyuanVideoI2V",
+        HUNYUAN_VIDEO,
+        {**SMALL_HUNYUAN, "in_channels": 33},
+        (16, 1, 16, 16),
+        ANIMATES,
+        text=POOLED,
+    ),
+    refused(
+        "SkyReels I2V",
+        "HunyuanVideoSkyreelsI2V",
+        HUNYUAN_VIDEO,
+        {**SMALL_HUNYUAN, "in_channels": 32},
+        (16, 1, 16, 16),
+        ANIMATES,
+        text=POOLED,
+    ),
+    refused(
+        "HunyuanVideo 1.5",
+        "HunyuanVideo15",
+        HUNYUAN_VIDEO,
+        {**SMALL_HUNYUAN, "vec_in_dim": None, "in_channels": 65, "vision_in_dim": 32},
+        (32, 1, 8, 8),
+        SECOND_PICTURE,
+        text=POOLED,
+    ),
+    refused(
+        "HunyuanVideo 1.5 upscaler",
+        "HunyuanVideo15_SR_Distilled",
+        HUNYUAN_VIDEO,
+        {**SMALL_HUNYUAN, "vec_in_dim": None, "in_channels": 98, "vision_in_dim": 32},
+        (32, 1, 8, 8),
+        SECOND_PICTURE,
+        text=POOLED,
+    ),
+    refused(
+        "Cosmos I2V", "CosmosI2V", COSMOS_VIDEO, {**SMALL_COSMOS_VIDEO, "in_channels": 17}, (16, 1, 16, 16), ANIMATES
+    ),
+    refused(
+        "Cosmos-Predict2 I2V",
+        "CosmosI2VPredict2",
+        COSMOS,
+        {**SMALL_COSMOS, "in_channels": 17},
+        (16, 1, 16, 16),
+        ANIMATES,
+    ),
+    refused(
+        "Kandinsky 5 Video",
+        "Kandinsky5",
+        KANDINSKY,
+        {
+            "model_dim": 32,
+            "time_dim": 32,
+            "ff_dim": 32,
+            "axes_dims": (4, 6, 6),
+            "in_text_dim": WIDTH,
+            "in_text_dim2": 40,
+            "visual_embed_dim": 132,
+        },
+        (16, 1, 16, 16),
+        SECOND_PICTURE,
+        text=POOLED,
+    ),
+    refused(
+        "CogVideoX I2V",
+        "CogVideoX_I2V",
+        COGVIDEO,
+        {**SMALL_COGVIDEO, "in_channels": 32},
+        (16, 1, 16, 16),
+        SECOND_PICTURE,
+    ),
+    refused(
+        "CogVideoX inpainting",
+        "CogVideoX_Inpaint",
+        COGVIDEO,
+        {**SMALL_COGVIDEO, "in_channels": 48},
+        (16, 1, 16, 16),
+        SECOND_PICTURE,
+    ),
+    wan("Wan I2V", "WAN21_I2V", SECOND_PICTURE, model_type="i2v", in_dim=36),
+    wan("Wan Fun Control", "WAN21_FunControl2V", SECOND_PICTURE, model_type="i2v", in_dim=48),
+    wan("Wan 2.1 Camera", "WAN21_Camera", SECOND_PICTURE, model_type="camera", in_dim=32),
+    wan("Wan 2.2 Camera", "WAN22_Camera", SECOND_PICTURE, model_type="camera_2.2", in_dim=36),
+    wan("Wan Animate", "WAN22_Animate", SECOND_PICTURE, model_type="animate", in_dim=36),
+    wan("Wan Animate 2", "WAN_Animate2", SECOND_PICTURE, model_type="animate2", in_dim=36),
+    wan("Wan FlowRVS", "WAN21_FlowRVS", "turns one picture into another", model_type="t2v"),
+    wan("Wan SCAIL", "WAN21_SCAIL", SECOND_PICTURE, model_type="scail", in_dim=20),
+    wan("Wan SCAIL 2", "WAN21_SCAIL2", SECOND_PICTURE, model_type="scail2", in_dim=20),
+    wan("WanDancer", "WAN22_WanDancer", SECOND_PICTURE, model_type="wandancer", in_dim=36),
+    refused(
+        "PiD",
+        "PiD",
+        {"image_model": "pid"},
+        {
+            "hidden_size": 48,
+            "num_groups": 2,
+            "pixel_hidden_size": 4,
+            "pixel_attn_hidden_size": 48,
+            "pixel_num_groups": 2,
+            "patch_depth": 2,
+            "pixel_depth": 2,
+            "txt_embed_dim": WIDTH,
+            "txt_max_length": 16,
+            "lq_hidden_dim": 16,
+        },
+        (3, 64, 64),
+        DOES_NOT_RUN,
+    ),
+    refused(
+        "HiDream-O1",
+        "HiDreamO1",
+        {"image_model": "hidream_o1"},
+        {
+            "text_config_overrides": {
+                "vocab_size": 32,
+                "hidden_size": 128,
+                "intermediate_size": 32,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 1,
+                "num_key_value_heads": 1,
+            },
+            "vision_config_overrides": {
+                "hidden_size": 32,
+                "num_heads": 2,
+                "intermediate_size": 32,
+                "depth": 1,
+                "deepstack_visual_indexes": (),
+            },
+        },
+        (3, 64, 64),
+        DOES_NOT_RUN,
+    ),
+    refused(
+        "LTX-Video with sound", "LTXAV", LTXV, {**SMALL_LTXV, "image_model": "ltxav"}, (128, 1, 8, 8), DOES_NOT_RUN
+    ),
+    refused(
+        "MiniMax H3",
+        "MiniMaxH3",
+        {"image_model": "minimax_h3"},
+        {
+            "num_layers": 1,
+            "hidden_size": 32,
+            "num_attention_heads": 2,
+            "attention_head_dim": 16,
+            "ffn_hidden_size": 32,
+            "token_refiner_num_layers": 1,
+            "text_dim": WIDTH,
+            "time_embed_hidden_size": 32,
+            "time_embed_dim": 16,
+            "rope_inv_freq_len": 2,
+        },
+        (32, 1, 8, 8),
+        DOES_NOT_RUN,
+    ),
+]
+
+NO_TEXTS = [
+    refused(name, config, {}, changes, (4, 16, 16), NO_TEXT, bare=True)
+    for name, config, changes in (
+        ("Stable Video Diffusion", "SVD_img2vid", SDXL),
+        ("SV3D u", "SV3D_u", SDXL),
+        ("SV3D p", "SV3D_p", SDXL),
+        ("Hunyuan3D 2", "Hunyuan3Dv2", {"image_model": "hunyuan3d2"}),
+        ("Hunyuan3D 2 mini", "Hunyuan3Dv2mini", {"image_model": "hunyuan3d2", "depth": 8}),
+        ("Hunyuan3D 2.1", "Hunyuan3Dv2_1", {"image_model": "hunyuan3d2_1"}),
+        ("TripoSplat", "TripoSplat", {"image_model": "triposplat"}),
+        ("Trellis 2", "Trellis2", {"image_model": "trellis2", "resolution": 32}),
+        ("SeedVR 2", "SeedVR2", {"image_model": "seedvr2", "norm_eps": 1e-5, "num_layers": 2, "mlp_type": "normal"}),
+    )
+]
+
+DRAW_NOTHING = [
+    refused(name, config, {"image_model": config}, {}, (4, 16, 16), "draws nothing", bare=True)
+    for name, config in (
+        ("RT-DETR", "RT_DETR_v4"),
+        ("Depth Anything 3", "DepthAnything3"),
+        ("SAM 3", "SAM3"),
+        ("SAM 3.1", "SAM31"),
+    )
+]
+
+OTHERS = [*VIDEO, *SOUNDS, *PICTURES_IN, *NO_TEXTS, *DRAW_NOTHING]

@@ -1,0 +1,71 @@
+"""Every family of models that a host loads is edited, or refused by a sentence that says why."""
+
+import comfy.supported_models
+import pytest
+import torch
+
+from .family import detect
+from .rows import FAMILIES
+
+TUNE_MODES = ("LoRA", "attention", "all weights")
+KNOWN = [pytest.param(family, id=family.name) for family in FAMILIES if family.known and not family.refusal]
+REFUSED = [pytest.param(family, id=family.name) for family in FAMILIES if family.known and family.refusal]
+
+
+def test_no_family_of_this_host_is_missing():
+    assert {config.__name__ for config in comfy.supported_models.models} <= {family.config for family in FAMILIES}
+
+
+@pytest.mark.parametrize("family", KNOWN)
+def test_the_host_takes_a_checkpoint_of_real_widths_for_what_it_is(family):
+    assert type(detect(family)[0]).__name__ == family.config
+
+
+@pytest.mark.parametrize("family", REFUSED)
+def test_is_refused(workbench, family):
+    bench = workbench(family)
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - each family has its own sentence
+        bench.optimize()
+    assert family.refusal in str(error.value)
+    assert "\n" not in str(error.value)
+    assert bench.weights_are_untouched()
+
+
+@pytest.mark.parametrize("family", KNOWN)
+def test_is_edited(workbench, family, caplog):
+    bench = workbench(family)
+    answer = bench.optimize()
+    summary, optimized = answer["ui"]["imagic"][0], answer["result"][0]
+    assert summary["validation_after"] < summary["validation_before"]
+    for name, before in bench.target_entries().items():
+        after = {"cross_attn": optimized[0][0], **optimized[0][1]}[name]
+        if name in family.text:
+            assert not torch.equal(after, before), f"no gradient reached {name}"
+        else:
+            assert torch.equal(after, before) if isinstance(before, torch.Tensor) else after == before
+
+    reached = summary["validation_after"]
+    for tune in TUNE_MODES:
+        answer = bench.tune(optimized, tune)
+        summary, (tuned, lora, _) = answer["ui"]["imagic"][0], answer["result"]
+        assert summary["validation_before"] == pytest.approx(reached, rel=1e-4)
+        assert summary["validation_after"] < summary["validation_before"]
+        # What was trained beside the layers is what the host's patches compute.
+        gain = summary["validation_before"] - summary["validation_after"]
+        assert bench.loss(tuned, optimized) == pytest.approx(summary["validation_after"], abs=0.02 * gain)
+        if tune == "LoRA":
+            checkpointed = bench.tune(optimized, tune, gradient_checkpointing=True)["result"][1]
+            for name, tensor in lora.items():
+                torch.testing.assert_close(checkpointed[name], tensor, rtol=1e-2, atol=1e-5)
+    assert "not loaded" not in caplog.text.lower()
+
+    middle = bench.interpolate(optimized)
+    for name in family.text:
+        ends = [{"cross_attn": end[0][0], **end[0][1]}[name].float() for end in (optimized, bench.target)]
+        between = {"cross_attn": middle[0][0], **middle[0][1]}[name].float()
+        torch.testing.assert_close(between, torch.lerp(*ends, 0.5))
+    edited = bench.sample(tuned, middle)
+    assert torch.isfinite(edited).all()
+    torch.testing.assert_close(bench.sample_custom(tuned, middle), edited, rtol=1e-3, atol=1e-3)
+    assert not torch.equal(bench.sample(bench.model, middle), edited)
+    assert bench.weights_are_untouched()
