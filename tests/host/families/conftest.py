@@ -1,9 +1,14 @@
 """What the tests of one family do with its model."""
 
 import importlib
+import json
 
 import pytest
 import torch
+
+from scripts import families, hosts
+
+FOUND: dict[str, dict[str, str]] = {}
 
 
 class Workbench:
@@ -29,13 +34,13 @@ class Workbench:
     @torch.inference_mode()
     def optimize(self, **changes) -> dict:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": self.target, "seed": 0}
-        inputs |= {"steps": 4, "learning_rate": 0.03, "samples": 2} | changes
+        inputs |= {"steps": 3, "learning_rate": 0.03, "samples": 2} | changes
         return self.nodes["ImagicOptimizeEmbedding"]().optimize(**inputs)
 
     @torch.inference_mode()
     def tune(self, conditioning: list, tune: str, **changes) -> dict:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": conditioning, "tune": tune, "rank": 4}
-        inputs |= {"steps": 3, "learning_rate": 2e-3 if tune == "LoRA" else 2e-4, "samples": 2, "seed": 0}
+        inputs |= {"steps": 2, "learning_rate": 2e-3 if tune == "LoRA" else 2e-4, "samples": 2, "seed": 0}
         return self.nodes["ImagicFineTuneUNet"]().tune(**{**inputs, "gradient_checkpointing": False, **changes})
 
     @torch.inference_mode()
@@ -86,6 +91,26 @@ def call(node: type, *arguments):
     if hasattr(node, "execute"):
         return node.execute(*arguments).result
     return getattr(node(), node.FUNCTION)(*arguments)
+
+
+def pytest_runtest_logreport(report):
+    """Keep what a family's test found."""
+    found = dict(report.user_properties)
+    if report.when == "call" and "family" in found:
+        status = found["status"] if report.passed else "fails"
+        FOUND[found["family"]] = {"status": status, "why": found["why"]}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def results(pytestconfig, comfyui):
+    """Write down what was found, if asked to, when the last test of this folder is over."""
+    yield
+    if pytestconfig.getoption("--write-families"):
+        path = families.RESULTS
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        known.setdefault(comfyui.version, {}).update(FOUND)
+        newest_first = sorted(known.items(), key=lambda item: hosts.version_key(item[0]), reverse=True)
+        path.write_text(json.dumps(dict(newest_first), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @pytest.fixture

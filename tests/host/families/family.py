@@ -29,6 +29,7 @@ class Family:
     inside: str = ""  # what checkpoints put before the names of the network's own
     adjust: Callable[[nn.Module], None] = lambda network: None  # makes smaller what no config reaches
     note: str = ""
+    variant: bool = False  # the network of another row, told apart by its sampling alone
     bare: bool = False  # without a network, for what is refused by its config
     detected: bool = True  # False: a loader of its own makes it
     refusal: str = ""  # a part of the sentence with which the nodes refuse it

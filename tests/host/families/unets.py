@@ -81,6 +81,7 @@ UNETS = [
         SD2,
         # How the host tells them apart: the spread of a bias.
         markers={"{}output_blocks.11.1.transformer_blocks.0.norm1.bias": (-1.0, 1.0)},
+        variant=True,
     ),
     *(
         family(
@@ -92,13 +93,13 @@ UNETS = [
         for size, width in (("L", 1536), ("H", 2048))
     ),
     family("SDXL", "SDXL", SDXL),
-    family("SDXL (v-prediction)", "SDXL", SDXL, markers={"v_pred": ()}),
-    family("SDXL (v-prediction, zero terminal SNR)", "SDXL", SDXL, markers={"v_pred": (), "ztsnr": ()}),
-    family("CosXL", "SDXL", SDXL, markers={"edm_vpred.sigma_max": 120.0}),
-    family("Playground 2.5", "SDXL", SDXL, markers={"edm_mean": (0.0,), "edm_std": (1.0,)}),
+    family("SDXL (v-prediction)", "SDXL", SDXL, markers={"v_pred": ()}, variant=True),
+    family("SDXL (v-prediction, zero terminal SNR)", "SDXL", SDXL, markers={"v_pred": (), "ztsnr": ()}, variant=True),
+    family("CosXL", "SDXL", SDXL, markers={"edm_vpred.sigma_max": 120.0}, variant=True),
+    family("Playground 2.5", "SDXL", SDXL, markers={"edm_mean": (0.0,), "edm_std": (1.0,)}, variant=True),
     family("SDXL Refiner", "SDXLRefiner", REFINER, note="sees the lowest fifth of the noise levels in use, here all"),
     family("SSD-1B", "SSD1B", SSD1B),
-    family("Segmind Vega", "Segmind_Vega", VEGA),
+    family("Segmind Vega", "Segmind_Vega", VEGA, variant=True),
     family("KOALA 700M", "KOALA_700M", koala(5, -2)),
     family("KOALA 1B", "KOALA_1B", koala(6, 6)),
 ]

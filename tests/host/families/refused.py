@@ -1,112 +1,30 @@
-"""Families that are not made to draw a picture from a text: video models draw one frame, the others are refused."""
+"""Families that are refused: not from a text, not to a picture, or not from these two alone."""
 
 import torch
 
+from .configs import COSMOS, HUNYUAN_IMAGE, KANDINSKY, SMALL_COSMOS, SMALL_FLUX, TEXT, WIDTH, flux
 from .family import Family
-from .transformers import COSMOS, HUNYUAN_IMAGE, KANDINSKY, MASK, SMALL_COSMOS, SMALL_FLUX, TEXT, TOKENS, WIDTH, flux
 from .unets import SD2, SD15, SDXL, small
+from .video import (
+    COGVIDEO,
+    COSMOS_VIDEO,
+    HUNYUAN_VIDEO,
+    LTXV,
+    POOLED,
+    SMALL_COGVIDEO,
+    SMALL_COSMOS_VIDEO,
+    SMALL_HUNYUAN,
+    SMALL_LTXV,
+    SMALL_WAN,
+    WAN,
+)
 
-ONE_FRAME = "a video model; it draws a single frame"
 SECOND_PICTURE = "wants a second picture"
 NO_TEXT = "reads no text"
 ANIMATES = "an inpainting model or one that animates a picture"
 UNREAD = "does not read the embedding"
 SOUND = "makes sound"
 DOES_NOT_RUN = "does not run on this photo and text"
-
-WAN = {
-    "image_model": "wan2.1",
-    "model_type": "t2v",
-    "patch_size": (1, 2, 2),
-    "dim": 1536,
-    "num_heads": 12,
-    "ffn_dim": 8960,
-    "freq_dim": 256,
-    "num_layers": 2,
-    "in_dim": 16,
-    "out_dim": 16,
-}
-SMALL_WAN = {"dim": 32, "num_heads": 2, "ffn_dim": 32, "freq_dim": 32, "text_dim": WIDTH}
-HUNYUAN_VIDEO = {
-    **HUNYUAN_IMAGE,
-    "in_channels": 16,
-    "out_channels": 16,
-    "patch_size": [1, 2, 2],
-    "vec_in_dim": 768,
-    "axes_dim": [16, 56, 56],
-    "context_in_dim": 4096,
-    "hidden_size": 3072,
-    "num_heads": 24,
-    "byt5": False,
-    "guidance_embed": True,
-}
-SMALL_HUNYUAN = {"hidden_size": 32, "num_heads": 2, "axes_dim": [4, 6, 6], "context_in_dim": WIDTH, "vec_in_dim": 40}
-POOLED = {**TEXT, "pooled_output": (40,)}
-COSMOS_VIDEO = {
-    **{key: value for key, value in COSMOS.items() if key not in ("crossattn_emb_channels", "num_blocks")},
-    "image_model": "cosmos",
-    "model_channels": 4096,
-    "num_heads": 32,
-    "num_blocks": 2,
-    "block_config": "FA-CA-MLP",
-    "block_x_format": "THWBD",
-    "affline_emb_norm": True,
-    "extra_per_block_abs_pos_emb": True,
-    "extra_per_block_abs_pos_emb_type": "learnable",
-}
-SMALL_COSMOS_VIDEO = {**SMALL_COSMOS, "num_blocks": 2, "max_img_h": 16, "max_img_w": 16, "max_frames": 2}
-MOCHI = {
-    "image_model": "mochi_preview",
-    "depth": 2,
-    "patch_size": 2,
-    "num_heads": 24,
-    "hidden_size_x": 3072,
-    "hidden_size_y": 1536,
-    "mlp_ratio_x": 4.0,
-    "mlp_ratio_y": 4.0,
-    "learn_sigma": False,
-    "in_channels": 12,
-    "qk_norm": True,
-    "qkv_bias": False,
-    "out_bias": True,
-    "attn_drop": 0.0,
-    "patch_embed_bias": True,
-    "posenc_preserve_area": True,
-    "timestep_mlp_bias": True,
-    "attend_to_padding": False,
-    "timestep_scale": 1000.0,
-    "use_t5": True,
-    "t5_feat_dim": 4096,
-    "t5_token_length": 256,
-    "rope_theta": 10000.0,
-}
-SMALL_MOCHI = {
-    "depth": 2,
-    "num_heads": 2,
-    "hidden_size_x": 48,
-    "hidden_size_y": 32,
-    "t5_feat_dim": 24,
-    "t5_token_length": TOKENS,
-}
-COGVIDEO = {
-    "image_model": "cogvideox",
-    "num_attention_heads": 30,
-    "attention_head_dim": 64,
-    "time_embed_dim": 512,
-    "num_layers": 2,
-    "in_channels": 16,
-    "patch_size": 2,
-    "text_embed_dim": 4096,
-    "use_rotary_positional_embeddings": True,
-}
-SMALL_COGVIDEO = {
-    "num_attention_heads": 2,
-    "time_embed_dim": 32,
-    "text_embed_dim": WIDTH,
-    "max_text_seq_length": TOKENS,
-}
-LTXV = {"image_model": "ltxv", "num_layers": 2, "attention_head_dim": 64, "cross_attention_dim": 2048}
-SMALL_LTXV = {"num_attention_heads": 2, "attention_head_dim": 16, "cross_attention_dim": 32, "caption_channels": WIDTH}
 
 
 def refused(name: str, config: str, full: dict, changes: dict, latent: tuple[int, ...], why: str, **rest) -> Family:
@@ -128,45 +46,6 @@ FOUR_LEVELS = {
     "transformer_depth": [0, 1, 1, 1],
     "transformer_depth_output": [0, 0, 1, 1, 1, 1, 1, 1],
 }
-
-VIDEO = [
-    Family("Wan 2.1 T2V", "WAN21_T2V", WAN, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
-    Family(
-        "Wan 2.2 T2V 5B",
-        "WAN22_T2V",
-        {**WAN, "in_dim": 48, "out_dim": 48},
-        SMALL_WAN,
-        (48, 1, 8, 8),
-        TEXT,
-        note=ONE_FRAME,
-    ),
-    Family("HunyuanVideo", "HunyuanVideo", HUNYUAN_VIDEO, SMALL_HUNYUAN, (16, 1, 16, 16), POOLED, note=ONE_FRAME),
-    Family(
-        "Mochi",
-        "GenmoMochi",
-        MOCHI,
-        SMALL_MOCHI,
-        (12, 1, 16, 16),
-        TEXT,
-        {"attention_mask": torch.ones(1, TOKENS)},
-        note=ONE_FRAME,
-    ),
-    Family("LTX-Video", "LTXV", LTXV, SMALL_LTXV, (128, 1, 8, 8), TEXT, MASK, note=ONE_FRAME),
-    Family(
-        "Wan VACE",
-        "WAN21_Vace",
-        {**WAN, "model_type": "vace", "vace_in_dim": 96, "vace_layers": 1},
-        SMALL_WAN,
-        (16, 1, 16, 16),
-        TEXT,
-        note=ONE_FRAME,
-    ),
-    Family("Wan S2V", "WAN22_S2V", {**WAN, "model_type": "s2v"}, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
-    Family("Wan HuMo", "WAN21_HuMo", {**WAN, "model_type": "humo"}, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
-    Family("Wan causal", "WAN21_CausalAR_T2V", WAN, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME, detected=False),
-    Family("Cosmos T2V", "CosmosT2V", COSMOS_VIDEO, SMALL_COSMOS_VIDEO, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
-    Family("CogVideoX T2V", "CogVideoX_T2V", COGVIDEO, SMALL_COGVIDEO, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
-]
 
 STABLE_AUDIO = {"audio_model": "dit1.0", "timestep_features_type": "learned", "global_cond_dim": 8}
 
@@ -435,4 +314,4 @@ DRAW_NOTHING = [
     )
 ]
 
-OTHERS = [*VIDEO, *SOUNDS, *PICTURES_IN, *NO_TEXTS, *DRAW_NOTHING]
+REFUSED = [*SOUNDS, *PICTURES_IN, *NO_TEXTS, *DRAW_NOTHING]
