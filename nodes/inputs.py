@@ -58,10 +58,11 @@ def trainable(model) -> None:
     # The host's detectors and depth estimators come as MODEL too, without a latent format of their own.
     if type(base.latent_format).__name__ == "LatentFormat":
         raise ValueError("This model draws nothing: load a text-to-image model.")
-    # HiDream's text encoders are loaded by a node of their own, so that its config names none either.
-    names_encoder = hasattr(type(config), "clip_target") and type(config).__name__ != "HiDream"
-    if names_encoder and config.clip_target() is None:
-        raise ValueError("This model reads no text: load a text-to-image model.")
+    # Some families' text encoders only come as files of their own, and the host names none for these either; but what
+    # has a picture encoder in that place reads a picture instead.
+    reads_a_picture = getattr(type(config), "clip_vision_prefix", None) is not None
+    if reads_a_picture and hasattr(type(config), "clip_target") and config.clip_target() is None:
+        raise ValueError("This model reads a picture and no text: load a text-to-image model.")
     if getattr(base, "concat_keys", ()) or getattr(base, "inpaint_model", False):
         raise ValueError(
             "This is an inpainting model or one that animates a picture, which Imagic cannot tune: "

@@ -34,7 +34,7 @@ class Workbench:
     @torch.inference_mode()
     def optimize(self, **changes) -> dict:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": self.target, "seed": 0}
-        inputs |= {"steps": 3, "learning_rate": 0.03, "samples": 2} | changes
+        inputs |= {"steps": 3, "learning_rate": 0.03, "samples": 4} | changes
         return self.nodes["ImagicOptimizeEmbedding"]().optimize(**inputs)
 
     @torch.inference_mode()

@@ -1,5 +1,7 @@
 """One row of the table of model families, and how the host itself makes a tiny model of it."""
 
+import dataclasses
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,20 +33,43 @@ class Family:
     note: str = ""
     variant: bool = False  # the network of another row, told apart by its sampling alone
     bare: bool = False  # without a network, for what is refused by its config
+    needs: str = ""  # a parameter of the network that tells the family from an older one
     detected: bool = True  # False: a loader of its own makes it
     refusal: str = ""  # a part of the sentence with which the nodes refuse it
 
     @property
     def known(self) -> bool:
         """Whether this host has the family."""
-        return hasattr(comfy.supported_models, self.config)
+        return hasattr(comfy.supported_models, self.config) and (not self.needs or self.needs in parameters(self.full))
+
+
+# Networks that take a fixed set of parameters, which has grown from host to host.
+PARAMETERS = {"flux": ("comfy.ldm.flux.model", "FluxParams")}
+PARAMETERS["hunyuan_video"] = ("comfy.ldm.hunyuan_video.model", "HunyuanVideoParams")
+
+
+def parameters(full: dict) -> set[str]:
+    """The names of those that this host's network takes, where they are fixed."""
+    if full.get("image_model") not in PARAMETERS:
+        return set(full)
+    module, name = PARAMETERS[full["image_model"]]
+    return {"image_model"} | {
+        field.name for field in dataclasses.fields(getattr(importlib.import_module(module), name))
+    }
+
+
+def config_of(family: Family):
+    """The family's config as this host's network takes it."""
+    full = {key: value for key, value in family.full.items() if key in parameters(family.full)}
+    if family.bare:
+        full["disable_unet_model_creation"] = True
+    return getattr(comfy.supported_models, family.config)(full)
 
 
 def detect(family: Family):
     """The config that the host's detection finds in a checkpoint of real widths, which has no storage here."""
-    known = getattr(comfy.supported_models, family.config)(family.full)
     marks = {name.format(PREFIX): torch.as_tensor(value) for name, value in family.markers.items()}
-    network = known.get_model(_Storage(marks), prefix=PREFIX, device=torch.device("meta")).diffusion_model
+    network = config_of(family).get_model(_Storage(marks), prefix=PREFIX, device=torch.device("meta")).diffusion_model
     state = {PREFIX + family.inside + name: tensor for name, tensor in network.state_dict().items()} | marks
     return comfy.model_detection.model_config_from_unet(state, PREFIX), marks
 
@@ -53,16 +78,15 @@ class _Storage(dict):
     """A checkpoint whose missing tensors are empty."""
 
     def __missing__(self, name: str) -> Tensor:
-        return torch.zeros(1, 1)
+        return torch.zeros(1) if name.endswith("bias") else torch.zeros(1, 1)
 
 
 @torch.inference_mode()
 def build(family: Family, dtype: torch.dtype = torch.float32, manual_cast: torch.dtype | None = None):
     """A tiny MODEL of the family with seeded random weights, loaded as a node of the host loads one."""
     if family.refusal or not family.detected:
-        full = {**family.full, "disable_unet_model_creation": True} if family.bare else family.full
         marks = {name: torch.as_tensor(value) for name, value in family.markers.items()}
-        config = getattr(comfy.supported_models, family.config)(full)
+        config = config_of(family)
     else:
         config, marks = detect(family)
     config.unet_config.update(family.small)

@@ -20,7 +20,7 @@ from .video import (
 )
 
 SECOND_PICTURE = "wants a second picture"
-NO_TEXT = "reads no text"
+NO_TEXT = "reads a picture and no text"
 ANIMATES = "an inpainting model or one that animates a picture"
 UNREAD = "does not read the embedding"
 SOUND = "makes sound"
@@ -289,6 +289,21 @@ PICTURES_IN = [
     ),
 ]
 
+TRIPOSPLAT = {
+    "image_model": "triposplat",
+    "q_token_length": 64,
+    "model_channels": 64,
+    "cond_channels": WIDTH,
+    "num_blocks": 1,
+    "num_refiner_blocks": 1,
+    "num_head_channels": 32,
+}
+SEEDVR = {"image_model": "seedvr2", "vid_dim": 32, "txt_in_dim": WIDTH, "heads": 2, "head_dim": 16, "rope_dim": 12}
+SEEDVR |= {"norm_eps": 1e-5, "num_layers": 2, "mm_layers": 2, "mlp_type": "normal", "rope_type": "rope3d"}
+NOT_PICTURES = [
+    refused("TripoSplat", "TripoSplat", TRIPOSPLAT, {}, (16, 16, 16), DOES_NOT_RUN),
+    refused("SeedVR 2", "SeedVR2", SEEDVR, {}, (16, 1, 16, 16), DOES_NOT_RUN),
+]
 NO_TEXTS = [
     refused(name, config, {}, changes, (4, 16, 16), NO_TEXT, bare=True)
     for name, config, changes in (
@@ -298,9 +313,7 @@ NO_TEXTS = [
         ("Hunyuan3D 2", "Hunyuan3Dv2", {"image_model": "hunyuan3d2"}),
         ("Hunyuan3D 2 mini", "Hunyuan3Dv2mini", {"image_model": "hunyuan3d2", "depth": 8}),
         ("Hunyuan3D 2.1", "Hunyuan3Dv2_1", {"image_model": "hunyuan3d2_1"}),
-        ("TripoSplat", "TripoSplat", {"image_model": "triposplat"}),
         ("Trellis 2", "Trellis2", {"image_model": "trellis2", "resolution": 32}),
-        ("SeedVR 2", "SeedVR2", {"image_model": "seedvr2", "norm_eps": 1e-5, "num_layers": 2, "mlp_type": "normal"}),
     )
 ]
 
@@ -314,4 +327,4 @@ DRAW_NOTHING = [
     )
 ]
 
-REFUSED = [*SOUNDS, *PICTURES_IN, *NO_TEXTS, *DRAW_NOTHING]
+REFUSED = [*SOUNDS, *PICTURES_IN, *NOT_PICTURES, *NO_TEXTS, *DRAW_NOTHING]

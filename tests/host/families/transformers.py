@@ -119,6 +119,7 @@ TRANSFORMERS = [
         SMALL_FLUX,
         (16, 16, 16),
         TEXT,
+        needs="yak_mlp",
     ),
     Family("Flux.2", "Flux2", FLUX2, {**SMALL_FLUX, "axes_dim": [4, 4, 4, 4]}, (128, 8, 8), TEXT, {"guidance": 3.5}),
     Family("Chroma", "Chroma", CHROMA, SMALL_CHROMA, (16, 16, 16), TEXT),

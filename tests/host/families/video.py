@@ -1,7 +1,5 @@
 """Video models that draw a single frame from a text."""
 
-import torch
-
 from .configs import COSMOS, HUNYUAN_IMAGE, MASK, SMALL_COSMOS, TEXT, TOKENS, WIDTH
 from .family import Family
 
@@ -122,7 +120,7 @@ VIDEO = [
         SMALL_MOCHI,
         (12, 1, 16, 16),
         TEXT,
-        {"attention_mask": torch.ones(1, TOKENS)},
+        MASK,
         note=ONE_FRAME,
     ),
     Family("LTX-Video", "LTXV", LTXV, SMALL_LTXV, (128, 1, 8, 8), TEXT, MASK, note=ONE_FRAME),
