@@ -1,6 +1,5 @@
 """Kernels that the host's models call get the derivative of the plain formula that they compute."""
 
-
 import pytest
 import torch
 

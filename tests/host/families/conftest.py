@@ -17,7 +17,7 @@ class Workbench:
     def __init__(self, pack, row, **precision):
         # Not at the top: pytest reads this file before the host can be imported.
         family = importlib.import_module(f"{__package__}.family")
-        self.pack = pack
+        self.pack, self.learning_rate = pack, row.learning_rate
         self.nodes, self.host = pack.NODE_CLASS_MAPPINGS, importlib.import_module("nodes")
         self.model = family.build(row, **precision)
         self.latent = family.photo(row)
@@ -34,7 +34,7 @@ class Workbench:
     @torch.inference_mode()
     def optimize(self, **changes) -> dict:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": self.target, "seed": 0}
-        inputs |= {"steps": 3, "learning_rate": 0.03, "samples": 4} | changes
+        inputs |= {"steps": 3, "learning_rate": self.learning_rate, "samples": 4} | changes
         return self.nodes["ImagicOptimizeEmbedding"]().optimize(**inputs)
 
     @torch.inference_mode()

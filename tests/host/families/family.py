@@ -31,6 +31,7 @@ class Family:
     inside: str = ""  # what checkpoints put before the names of the network's own
     adjust: Callable[[nn.Module], None] = lambda network: None  # makes smaller what no config reaches
     note: str = ""
+    learning_rate: float = 0.03  # of stage A; higher where a random network hardly listens to the text
     variant: bool = False  # the network of another row, told apart by its sampling alone
     bare: bool = False  # without a network, for what is refused by its config
     needs: str = ""  # a parameter of the network that tells the family from an older one

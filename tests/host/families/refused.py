@@ -40,6 +40,7 @@ def wan(name: str, config: str, why: str, **changes) -> Family:
     return refused(name, config, WAN, {**SMALL_WAN, **changes}, (16, 1, 16, 16), why)
 
 
+SMALL_SOUND = {"audio_num_attention_heads": 2, "audio_attention_head_dim": 16, "audio_cross_attention_dim": 32}
 FOUR_LEVELS = {
     "channel_mult": [1, 1, 1, 1],
     "num_res_blocks": [1, 1, 1, 1],
@@ -266,7 +267,12 @@ PICTURES_IN = [
         DOES_NOT_RUN,
     ),
     refused(
-        "LTX-Video with sound", "LTXAV", LTXV, {**SMALL_LTXV, "image_model": "ltxav"}, (128, 1, 8, 8), DOES_NOT_RUN
+        "LTX-Video with sound",
+        "LTXAV",
+        LTXV,
+        {**SMALL_LTXV, **SMALL_SOUND, "image_model": "ltxav"},
+        (128, 1, 8, 8),
+        DOES_NOT_RUN,
     ),
     refused(
         "MiniMax H3",
