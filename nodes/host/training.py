@@ -96,8 +96,9 @@ def _host_knows_it_trains() -> Iterator[None]:
 
 
 def latent_channels(model) -> int:
-    """Channels of the latents MODEL works on. Older hosts know it of the network only."""
-    return getattr(model.model.latent_format, "latent_channels", None) or model.model.diffusion_model.in_channels
+    """Channels of the latents MODEL works on. Older hosts say it by what previews mix them by, a row a channel."""
+    latent_format = model.model.latent_format
+    return getattr(latent_format, "latent_channels", None) or len(latent_format.latent_rgb_factors)
 
 
 def apply_update(model, update: dict[str, Tensor], strength: float = 1.0):

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -34,14 +35,37 @@ class Workbench:
     @torch.inference_mode()
     def optimize(self, **changes) -> dict:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": self.target, "seed": 0}
-        inputs |= {"steps": 3, "learning_rate": self.learning_rate, "samples": 4} | changes
-        return self.nodes["ImagicOptimizeEmbedding"]().optimize(**inputs)
+        inputs |= {"steps": 3, "learning_rate": self.learning_rate, "samples": 4, "schedule": "constant"}
+        return self.nodes["ImagicOptimizeEmbedding"]().optimize(**{**inputs, **changes})
 
     @torch.inference_mode()
     def tune(self, conditioning: list, tune: str, **changes) -> dict:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": conditioning, "tune": tune, "rank": 4}
-        inputs |= {"steps": 2, "learning_rate": 2e-3 if tune == "LoRA" else 2e-4, "samples": 2, "seed": 0}
-        return self.nodes["ImagicFineTuneUNet"]().tune(**{**inputs, "gradient_checkpointing": False, **changes})
+        inputs |= {"steps": 2, "learning_rate": 2e-3 if tune.startswith("LoRA") else 2e-4, "schedule": "constant"}
+        inputs |= {"samples": 2, "gradient_checkpointing": False, "seed": 0}
+        return self.nodes["ImagicFineTuneUNet"]().tune(**{**inputs, **changes})
+
+    @torch.inference_mode()
+    def lora_gradients(self, conditioning: list) -> list[list[torch.Tensor]]:
+        """The gradients of a LoRA of all layers that is not at its start, without checkpointing and with it."""
+        text, fixed = self.module("nodes.inputs").single_entry(conditioning)
+        objective, found = self.module("imagic.objective"), []
+        with self.module("nodes.host.training").training(self.model, self.latent["samples"], text, fixed) as ready:
+            denoiser, latent, text = ready
+            lora = self.module("imagic.adapters").LoRA(denoiser.network, 4, 0)
+            generator = torch.Generator().manual_seed(0)
+            for up in lora.up.values():
+                up.data.normal_(std=0.05, generator=generator)
+            noise, sigma = objective.NoiseSampler(latent, 2, 0).draw(denoiser)
+            for checkpointed in (lambda *_: nullcontext(), self.module("imagic.checkpointing").checkpointed):
+                keeping = self.module("imagic.training").keeping_overwritten(denoiser)
+                with checkpointed(denoiser.network, denoiser.overwrites), keeping, lora.attached():
+                    losses, _ = objective.denoising_loss(denoiser, latent, text, noise, sigma)
+                    losses.sum().backward()  # `grad` would see nothing through a checkpoint of the reentrant kind
+                found.append([parameter.grad for parameter in lora.parameters()])
+                for parameter in lora.parameters():
+                    parameter.grad = None
+        return found
 
     @torch.inference_mode()
     def loss(self, model, conditioning: list) -> float:
@@ -72,8 +96,7 @@ class Workbench:
         """The same by SamplerCustomAdvanced, or before it was, SamplerCustom."""
         custom = importlib.import_module("comfy_extras.nodes_custom_sampler")
         samplers = importlib.import_module("comfy.samplers")
-        sampler = samplers.KSampler(model, 2, torch.device("cpu"), "euler", "simple", denoise=0.8)
-        euler, sigmas = samplers.sampler_object("euler"), sampler.sigmas
+        euler, sigmas = samplers.sampler_object("euler"), call(custom.BasicScheduler, model, "simple", 2, 0.8)[0]
         if hasattr(custom, "SamplerCustomAdvanced"):
             guider = samplers.CFGGuider(model)
             guider.set_conds(positive, self.negative)

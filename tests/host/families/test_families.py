@@ -7,7 +7,7 @@ import torch
 from .family import detect
 from .rows import FAMILIES
 
-TUNE_MODES = ("LoRA", "attention", "all weights")
+TUNE_MODES = ("LoRA", "LoRA all layers", "attention", "all weights")
 
 
 def rows(condition) -> list:
@@ -76,16 +76,17 @@ def test_is_edited(workbench, family, caplog, found):
     reached = summary["validation_after"]
     for tune in TUNE_MODES[: 1 if family.variant else None]:
         answer = bench.tune(optimized, tune)
-        summary, (tuned, lora, _) = answer["ui"]["imagic"][0], answer["result"]
+        summary, tuned = answer["ui"]["imagic"][0], answer["result"][0]
         assert summary["validation_before"] == pytest.approx(reached, rel=1e-4)
         assert summary["validation_after"] < summary["validation_before"]
         # What was trained beside the layers is what the host's patches compute.
         gain = summary["validation_before"] - summary["validation_after"]
         assert bench.loss(tuned, optimized) == pytest.approx(summary["validation_after"], abs=0.02 * gain)
-        if tune == "LoRA":
-            checkpointed = bench.tune(optimized, tune, gradient_checkpointing=True)["result"][1]
-            for name, tensor in lora.items():
-                torch.testing.assert_close(checkpointed[name], tensor, rtol=1e-2, atol=1e-5)
+    plain, checkpointed = bench.lora_gradients(optimized)
+    # Some are zero but for rounding, as of what is added to all of a channel right before it is normalized.
+    largest = max(gradient.abs().max() for gradient in plain)
+    for got, expected in zip(checkpointed, plain, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-5 * float(largest))
     assert "not loaded" not in caplog.text.lower()
 
     middle = bench.interpolate(optimized)
