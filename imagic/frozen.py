@@ -33,9 +33,5 @@ def frozen(network: nn.Module) -> Iterator[None]:
 def _ordinary(tensor: Tensor) -> Tensor:
     if not tensor.is_inference():
         return tensor.detach()
-    if hasattr(tensor, "__tensor_flatten__"):  # a quantized tensor, made of several ordinary ones
-        names, context = tensor.__tensor_flatten__()
-        parts = {name: _ordinary(getattr(tensor, name)) for name in names}
-        return type(tensor).__tensor_unflatten__(parts, context, tensor.size(), tensor.stride())
     view = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
     return view.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())

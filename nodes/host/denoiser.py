@@ -6,6 +6,11 @@ from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
 
+try:
+    from comfy.sampler_helpers import convert_cond
+except ImportError:  # older hosts
+    from comfy.sample import convert_cond
+
 
 class HostDenoiser:
     """The host's loaded model behind the one abstraction of `imagic`.
@@ -61,7 +66,9 @@ class HostDenoiser:
         text = {name: tensor.clone() for name, tensor in conditioning.items()}
         parameters |= {**self.fixed, **text, "noise": noisy, "device": self.device}
         area = (*size, *[0 for _ in size])  # the whole latent; older hosts cannot do without
+        # Older hosts name the tokens here already; of Stable Cascade nothing else does, and they cannot do without.
+        conds = convert_cond([[text["cross_attn"], {}]])[0]["model_conds"] | self.base.extra_conds(**parameters)
         return {
             name: cond.process_cond(batch_size=count, device=self.device, area=area).cond
-            for name, cond in self.base.extra_conds(**parameters).items()
+            for name, cond in conds.items()
         }

@@ -62,7 +62,9 @@ class Workbench:
                 with checkpointed(denoiser.network, denoiser.overwrites), keeping, lora.attached():
                     losses, _ = objective.denoising_loss(denoiser, latent, text, noise, sigma)
                     losses.sum().backward()  # `grad` would see nothing through a checkpoint of the reentrant kind
-                found.append([parameter.grad for parameter in lora.parameters()])
+                # Some networks have layers that they do not run.
+                gradients = {parameter: parameter.grad for parameter in lora.parameters()}
+                found.append([torch.zeros_like(one) if g is None else g for one, g in gradients.items()])
                 for parameter in lora.parameters():
                     parameter.grad = None
         return found

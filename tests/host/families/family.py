@@ -45,8 +45,12 @@ class Family:
 
 
 # Networks that take a fixed set of parameters, which has grown from host to host.
-PARAMETERS = {"flux": ("comfy.ldm.flux.model", "FluxParams")}
-PARAMETERS["hunyuan_video"] = ("comfy.ldm.hunyuan_video.model", "HunyuanVideoParams")
+PARAMETERS = {
+    "flux": ("comfy.ldm.flux.model", "FluxParams"),
+    "chroma": ("comfy.ldm.chroma.model", "ChromaParams"),
+    "chroma_radiance": ("comfy.ldm.chroma_radiance.model", "ChromaRadianceParams"),
+    "hunyuan_video": ("comfy.ldm.hunyuan_video.model", "HunyuanVideoParams"),
+}
 
 
 def parameters(full: dict) -> set[str]:
