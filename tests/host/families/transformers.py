@@ -122,7 +122,7 @@ TRANSFORMERS = [
         needs="yak_mlp",
     ),
     Family("Flux.2", "Flux2", FLUX2, {**SMALL_FLUX, "axes_dim": [4, 4, 4, 4]}, (128, 8, 8), TEXT, {"guidance": 3.5}),
-    Family("Chroma", "Chroma", CHROMA, SMALL_CHROMA, (16, 16, 16), TEXT),
+    Family("Chroma", "Chroma", CHROMA, SMALL_CHROMA, (16, 16, 16), TEXT, {"pooled_output": None}),
     Family(
         "Chroma Radiance",
         "ChromaRadiance",
@@ -130,5 +130,6 @@ TRANSFORMERS = [
         {**SMALL_CHROMA, "nerf_hidden_size": 8, "nerf_depth": 1, "nerf_max_freqs": 2},
         (3, 64, 64),
         TEXT,
+        {"pooled_output": None},
     ),
 ]
