@@ -80,9 +80,9 @@ def train(
     """
     # The fused kernel is one launch instead of several per tensor; only these two devices have had it for long.
     optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
-    decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: _share(schedule, done / steps))
     scaler = torch.amp.GradScaler(parameters[0].device.type, enabled=scale_loss)
     for number in range(1, steps + 1):
+        optimizer.param_groups[0]["lr"] = learning_rate * _share(schedule, (number - 1) / steps)
         optimizer.zero_grad(set_to_none=True)
         parts = []
         with around():
@@ -91,7 +91,6 @@ def train(
                 parts.append((losses.detach(), denoised.detach()))
         scaler.step(optimizer)
         scaler.update()
-        decay.step()
         losses, denoised = (torch.cat(part) for part in zip(*parts, strict=True))
         value = float(losses.mean())
         if not math.isfinite(value):

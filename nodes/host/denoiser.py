@@ -9,6 +9,15 @@ from torch import Tensor
 from ...imagic.denoiser import Conditioning
 
 
+def model_conds(base, noisy: Tensor, entry: dict) -> dict:
+    """What the host's model makes of an entry of a CONDITIONING, its text under "cross_attn", for latents like `noisy`.
+
+    A size that the entry names itself, as SDXL's text encoder nodes do, goes before that of the latent.
+    """
+    size = {"width": noisy.shape[-1] * 8, "height": noisy.shape[-2] * 8}
+    return base.extra_conds(**{**size, "prompt_type": "positive", **entry, "noise": noisy, "device": noisy.device})
+
+
 class HostDenoiser:
     """The host's loaded model behind the one abstraction of `imagic`.
 
@@ -53,12 +62,10 @@ class HostDenoiser:
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
         count, size = len(noisy), tuple(noisy.shape[2:])
-        parameters = {"width": size[-1] * 8, "height": size[-2] * 8, "prompt_type": "positive"}
-        parameters |= {**self.fixed, **conditioning, "noise": noisy, "device": self.device}
         area = (*size, *[0 for _ in size])  # the whole latent; older hosts cannot do without
         inputs = {
             name: cond.process_cond(batch_size=count, device=self.device, area=area).cond
-            for name, cond in self.base.extra_conds(**parameters).items()
+            for name, cond in model_conds(self.base, noisy, {**self.fixed, **conditioning}).items()
         }
         options = {**self.options, "sigmas": sigma}
         return self.base.apply_model(noisy, sigma, transformer_options=options, **inputs)

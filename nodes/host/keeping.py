@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
 from ...imagic.keeping import edit_region, edited_latent
-from .denoiser import HostDenoiser
+from .denoiser import HostDenoiser, model_conds
 
 
 def find_region(model, samples: Tensor, optimized: Conditioning, target: Conditioning, fixed: dict, threshold: float):
@@ -81,10 +81,7 @@ class PhotoKeeper:
         self.noise, self.highest = (noisy - clean) / scale, float(sigma.max())
 
         tokens, extras = self.optimized[0]
-        size = noisy.shape
-        parameters = {**extras, "cross_attn": tokens, "noise": noisy, "device": noisy.device}
-        parameters |= {"width": size[-1] * 8, "height": size[-2] * 8, "prompt_type": "positive"}
-        text = model.extra_conds(**parameters)
+        text = model_conds(model, noisy, {**extras, "cross_attn": tokens})
         # The edit's own entries otherwise: areas and controls act on both alike.
         self.source = [{**entry, "model_conds": {**entry["model_conds"], **text}} for entry in args["cond"]]
 

@@ -10,7 +10,7 @@ import torch
 
 from . import methods, pairs
 from .cost import Cost
-from .methods.outcome import Outcome
+from .outcome import Outcome
 from .store import Store, Task
 from .studio import Studio
 

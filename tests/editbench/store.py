@@ -12,7 +12,7 @@ from demo import load
 
 from . import methods, studio
 from .cost import Cost
-from .methods.outcome import Outcome
+from .outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "editbench"

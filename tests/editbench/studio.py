@@ -10,13 +10,15 @@ from torch import Tensor
 
 from demo import load
 from demo.training.data import to_pixels, to_tensor
+from imagic import interpolate
 from imagic.denoiser import Conditioning
 from imagic.diffusers import DiffusersDenoiser
-from imagic.keeping import edited_latent
+from imagic.keeping import edit_region, edited_latent
 from scripts import workflow
 from tests.imagic.gaussian import merged
 
 from .cost import Cost, Meter
+from .outcome import Outcome
 
 _SAMPLER = workflow.inputs(workflow.load(), "Sample each eta")
 _INTERPOLATION = workflow.inputs(workflow.load(), "C: from the photo to the target")
@@ -77,6 +79,15 @@ class Studio:
         timesteps = self.scheduler.timesteps[-steps:]
         noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED))
         return self.decode(self.denoise(self.scheduler.add_noise(latent, noise, timesteps[:1]), conditioning, steps))
+
+    def sweep(self, outcome: Outcome, latent: Tensor, optimized: Conditioning, target: Conditioning) -> None:
+        """A picture for each eta, from a tuned model, as the example workflow draws them."""
+        with self.measured(outcome.target):
+            region = edit_region(self.denoiser, latent, optimized, target, threshold=THRESHOLD)
+        for eta in ETAS:
+            with self.measured(outcome.sample(f"{eta:g}")):
+                picture = self.sample_edit(latent, optimized, interpolate(optimized, target, eta), region)
+            outcome.pictures[f"{eta:g}"] = picture
 
     @torch.no_grad()
     def sample_edit(

@@ -8,7 +8,7 @@ import pytest
 
 from . import methods, run, studio
 from .cost import Cost
-from .methods.outcome import Outcome
+from .outcome import Outcome
 from .store import Store, Task
 
 KNOWN = {name: methods.METHODS[name] for name in ("sdedit", "autoencoder")}

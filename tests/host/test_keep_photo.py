@@ -52,6 +52,24 @@ def test_one_model_serves_runs_with_other_seeds_levels_and_batches(studio, keep)
         assert distance(studio, kept) < SAME, changes
 
 
+def test_a_size_that_the_text_names_is_told_to_the_model_for_the_photo_too(studio, keep, monkeypatch):
+    """As SDXL's text encoder nodes do; else the photo would be explained as a picture of another size."""
+    told, ask = [], studio.model.model.extra_conds
+
+    def extra_conds(**inputs):
+        told.append((inputs["width"], inputs["height"]))
+        return ask(**inputs)
+
+    monkeypatch.setattr(studio.model.model, "extra_conds", extra_conds)
+    tokens, extras = keep.optimized[0]
+    sized = [[tokens, {**extras, "width": 1000, "height": 700}]]
+    model, _ = keep(optimized=sized)
+    told.clear()
+    studio.sample(model, sized)
+    # Once for the edit and once for the photo; the negative text names none.
+    assert told.count((1000, 700)) == 2
+
+
 def test_outside_a_region_of_the_users_own_nothing_changes(studio, keep):
     mask = torch.zeros(1, 128, 128)
     mask[:, :64] = 1

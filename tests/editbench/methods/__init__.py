@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..outcome import Outcome
 from . import autoencoder, ddim_inversion, default, further_target, paper, peer, sdedit
-from .outcome import Outcome
 
 CEILING = "autoencoder"  # no method, but judged as one
 SLOW_SUBSET = 30  # pairs, the first six of each kind

@@ -1,6 +1,6 @@
 """No edit at all: the source and the truth sent through the autoencoder, the ceiling of every method."""
 
-from .outcome import Outcome
+from ..outcome import Outcome
 
 
 def edit(studio, pair) -> Outcome:

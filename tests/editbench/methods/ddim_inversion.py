@@ -1,7 +1,7 @@
 """DDIM inversion (arXiv 2105.05233): the noise that gives the photo, sampled again under the target text."""
 
+from ..outcome import Outcome
 from ..studio import STEPS
-from .outcome import Outcome
 
 
 def edit(studio, pair) -> Outcome:

@@ -2,11 +2,10 @@
 
 import inspect
 
-from imagic import fine_tune, interpolate, optimize_embedding
-from imagic.keeping import edit_region
+from imagic import fine_tune, optimize_embedding
 
+from ..outcome import Outcome
 from ..studio import ETA, ETAS, THRESHOLD
-from .outcome import Outcome
 
 HEADLINE = f"{ETA:g}"
 
@@ -34,10 +33,5 @@ def edit(studio, pair) -> Outcome:
     with studio.measured(outcome.target, weight_gradients=True):
         update, _ = fine_tune(studio.denoiser, latent, optimized)
     with studio.tuned(update):
-        with studio.measured(outcome.target):
-            region = edit_region(studio.denoiser, latent, optimized, target, threshold=THRESHOLD)
-        for eta in ETAS:
-            with studio.measured(outcome.sample(f"{eta:g}")):
-                picture = studio.sample_edit(latent, optimized, interpolate(optimized, target, eta), region)
-            outcome.pictures[f"{eta:g}"] = picture
+        studio.sweep(outcome, latent, optimized, target)
     return outcome

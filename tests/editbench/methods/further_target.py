@@ -1,10 +1,8 @@
 """The default, anchored in a caption of the photo: what is trained serves every target text."""
 
-from imagic import fine_tune, interpolate, optimize_embedding
-from imagic.keeping import edit_region
+from imagic import fine_tune, optimize_embedding
 
-from ..studio import ETAS, THRESHOLD
-from .outcome import Outcome
+from ..outcome import Outcome
 
 
 def edit(studio, pair) -> Outcome:
@@ -17,9 +15,5 @@ def edit(studio, pair) -> Outcome:
     with studio.tuned(update):
         with studio.measured(outcome.target):
             target = studio.text(pair.edit.target_caption)
-            region = edit_region(studio.denoiser, latent, optimized, target, threshold=THRESHOLD)
-        for eta in ETAS:
-            with studio.measured(outcome.sample(f"{eta:g}")):
-                picture = studio.sample_edit(latent, optimized, interpolate(optimized, target, eta), region)
-            outcome.pictures[f"{eta:g}"] = picture
+        studio.sweep(outcome, latent, optimized, target)
     return outcome

@@ -2,7 +2,7 @@
 
 from imagic import fine_tune, interpolate, optimize_embedding
 
-from .outcome import Outcome
+from ..outcome import Outcome
 
 SETTINGS = {
     # The paper's own: what both text encoders put out has a deviation of about one.

@@ -15,8 +15,8 @@ from torch import nn
 
 from demo.scenes import SIZE
 
+from ..outcome import Outcome
 from ..studio import GUIDANCE, SEED, STEPS
-from .outcome import Outcome
 
 ALPHAS = [0.0, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5]
 HEADLINE = "1.2"  # its own default

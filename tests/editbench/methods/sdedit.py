@@ -1,6 +1,6 @@
 """SDEdit (arXiv 2108.01073): noise the photo part of the way, sample back under the target text."""
 
-from .outcome import Outcome
+from ..outcome import Outcome
 
 SETTINGS = {"strengths": [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0]}
 

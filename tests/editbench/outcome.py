@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..cost import Cost
+from .cost import Cost
 
 
 @dataclass
