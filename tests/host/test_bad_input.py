@@ -92,7 +92,8 @@ def test_a_loras_learning_rate_for_full_weights(refused, tune):
 
 
 def test_unknown_choice_of_what_to_tune(refused):
-    assert "choose one of LoRA, LoRA all layers, attention" in refused("tune", tune="everything", learning_rate=1e-4)
+    message = refused("tune", tune="everything", learning_rate=1e-4)
+    assert "choose one of LoRA, LoRA all layers, attention, all weights" in message
 
 
 @pytest.mark.parametrize("stage", ["optimize", "tune"])

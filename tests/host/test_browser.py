@@ -71,15 +71,18 @@ def read(name: str) -> dict:
     return json.loads((workflow.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def ids() -> dict[str, int]:
+    """Of the nodes in the workflow with the pick, by title."""
+    return {node["_meta"]["title"]: int(name) for name, node in workflow.load("imagic_pick_eta").items()}
+
+
 def shortened(page) -> None:
     """The workflow with the pick, in seconds instead of minutes."""
     open_workflow(page, read("imagic_pick_eta"))
-    graph = workflow.load("imagic_pick_eta")
-    ids = {node["_meta"]["title"]: int(name) for name, node in graph.items()}
-    set_widgets(page, ids["A: optimize the embedding"], steps=3, samples=1)
-    set_widgets(page, ids["B: tune the model"], steps=3, samples=1)
-    set_widgets(page, ids["C: a sweep of eta"], sweep="0, 1")
-    set_widgets(page, ids["Sample each eta"], steps=2)
+    set_widgets(page, ids()["A: optimize the embedding"], steps=3, samples=1)
+    set_widgets(page, ids()["B: tune the model"], steps=3, samples=1)
+    set_widgets(page, ids()["C: a sweep of eta"], sweep="0, 1")
+    set_widgets(page, ids()["Sample each eta"], steps=2)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,14 +112,13 @@ def test_the_button_runs_it_and_the_pictures_appear_on_the_nodes(page, server, p
     page.screenshot(path=pictures / "ran.png")
     history = requests.get(f"{server.address}/history", timeout=30).json()
     outputs = list(history.values())[-1]["outputs"]
-    ids = {node["_meta"]["title"]: name for name, node in workflow.load("imagic_pick_eta").items()}
-    assert len(outputs[ids["The sheet"]]["images"]) == 1
-    assert len(outputs[ids["The edit"]]["images"]) == 1
+    for title in ("The sheet", "The edit"):
+        assert len(outputs[str(ids()[title])]["images"]) == 1
 
 
 def test_wrong_input_shows_our_sentence(page, pictures):
     shortened(page)
-    set_widgets(page, 8, sweep="a lot")
+    set_widgets(page, ids()["C: a sweep of eta"], sweep="a lot")
     press_run(page)
     sentence = page.get_by_text("write numbers separated by commas").first
     details = page.get_by_test_id("error-overlay-see-errors")

@@ -6,10 +6,16 @@ from ..outcome import Outcome
 
 SETTINGS = {
     # The paper's own: what both text encoders put out has a deviation of about one.
-    "embedding": {"steps": 1000, "learning_rate": 2e-3, "samples": 1},
+    "embedding": {"steps": 1000, "learning_rate": 2e-3, "schedule": "constant", "samples": 1},
     # The paper's 5e-7 times ten, once for all: Adam's rate goes with the inverse of a network's width (arXiv
     # 2203.03466), and this one is a tenth as wide, 128 channels against 1280.
-    "fine_tuning": {"tune": "all weights", "steps": 1500, "learning_rate": 5e-6, "samples": 1},
+    "fine_tuning": {
+        "tune": "all weights",
+        "steps": 1500,
+        "learning_rate": 5e-6,
+        "schedule": "constant",
+        "samples": 1,
+    },
     "etas": [0, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2],
 }
 
