@@ -5,6 +5,8 @@ So at every noise level the model is asked twice: for the clean latent behind th
 and for the one behind the photo itself, noised with the same noise, under the optimized embedding. Their difference is
 what the edit changes; it is added to the photo (FlowEdit, arXiv 2412.08629; Direct Inversion, arXiv 2310.01506). What
 the model cannot explain of the photo cancels out, so eta 0 gives the photo back exactly, tuned well or not at all.
+Every step looks through other noise, as in FlowEdit: a single noise, looked through from the first step to the last,
+is taken for a picture of its own, and animals turn round.
 """
 
 import torch
@@ -32,6 +34,20 @@ def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tens
         region: where the photo may change, 0..1, [1, 1, ...].
     """
     return photo + region * (edited - explained)
+
+
+def reordered(noise: Tensor, step: int) -> Tensor:
+    """Noise as good as new for each step of a sample, from the noise that the sample began with: the same numbers in
+    another order. So the sampler's seed decides it, on every device alike.
+
+    Args:
+        noise: standard normal, [N, C, ...].
+        step: 0 gives `noise` itself.
+    """
+    if step == 0:
+        return noise
+    order = torch.randperm(noise[0].numel(), generator=torch.Generator().manual_seed(step)).to(noise.device)
+    return noise.flatten(1)[:, order].view_as(noise)
 
 
 @torch.no_grad()

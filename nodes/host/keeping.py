@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
-from ...imagic.keeping import edit_region, edited_latent
+from ...imagic.keeping import edit_region, edited_latent, reordered
 from .denoiser import HostDenoiser, model_conds
 
 
@@ -33,8 +33,13 @@ def find_region(model, samples: Tensor, optimized: Conditioning, target: Conditi
 def keep_photo(model, samples: Tensor, optimized: list, region: Tensor):
     """A clone of MODEL whose samplers draw an edit of the photo, see `PhotoKeeper`."""
     keeping = model.clone()
-    keeping.set_model_sampler_post_cfg_function(PhotoKeeper(samples, optimized, region))
+    keeper = PhotoKeeper(samples, optimized, region, keeping.model_options.get(_WRAPPER))
+    keeping.set_model_unet_function_wrapper(keeper.look)
+    keeping.set_model_sampler_post_cfg_function(keeper)
     return keeping
+
+
+_WRAPPER = "model_function_wrapper"
 
 
 class PhotoKeeper:
@@ -43,47 +48,75 @@ class PhotoKeeper:
     It works with every sampler. One that adds no noise of its own gives the photo back exactly at eta 0.
     """
 
-    def __init__(self, latent: Tensor, optimized: list, region: Tensor):
+    def __init__(self, latent: Tensor, optimized: list, region: Tensor, wrapper=None):
         """
         Args:
             latent: the photo, [1, C, ...], in the autoencoder's scale.
             optimized: the CONDITIONING that explains the photo.
             region: where the photo may change, [1, 1, ...], 0..1.
+            wrapper: the model function wrapper that the MODEL had, if any.
         """
-        self.latent, self.optimized, self.region = latent, optimized, region
+        self.latent, self.optimized, self.region, self.wrapper = latent, optimized, region, wrapper
         self.level, self.highest = -1.0, None
-        self.noise, self.source = None, None
+        # The sampler's own noise, and the one that this step of it looks through.
+        self.noise, self.through, self.steps = None, None, 0
+        self.source, self.model = None, None
+
+    def look(self, apply_model, args: dict) -> Tensor:
+        """A model function wrapper: shows the model the sample with this step's noise in place of the sampler's own."""
+        noisy, sigma = args["input"], args["timestep"]
+        count = len(args["cond_or_uncond"])
+        if not self._begins(noisy.chunk(count)[0], sigma):
+            other = (self.through - self.noise).repeat(count, *[1] * (noisy.ndim - 1))
+            args = {**args, "input": noisy + _add_noise(self.model, torch.zeros_like(noisy), other, sigma)}
+        if self.wrapper:
+            return self.wrapper(apply_model, args)
+        return apply_model(args["input"], sigma, **args["c"])
 
     def __call__(self, args: dict) -> Tensor:
-        model, noisy, sigma = args["model"], args["input"], args["sigma"]
-        photo = model.process_latent_in(self.latent.to(noisy.device, noisy.dtype))
+        noisy, sigma = args["input"], args["sigma"]
+        photo = args["model"].process_latent_in(self.latent.to(noisy.device, noisy.dtype))
         if self._begins(noisy, sigma):
             self._begin(args, photo)
-        noisy_photo = _add_noise(model, photo, self.noise, sigma)
-        options = {**args["model_options"]}
+        self.level = float(sigma.max())
+        noisy_photo = _add_noise(self.model, photo, self.through, sigma)
         # All of them but this one: whatever else shapes the guidance shapes both alike.
+        options = {**args["model_options"], _WRAPPER: self.wrapper}
         options["sampler_post_cfg_function"] = [f for f in options["sampler_post_cfg_function"] if f is not self]
+        if not self.wrapper:
+            del options[_WRAPPER]
         explained = comfy.samplers.sampling_function(
-            model, noisy_photo, sigma, args["uncond"], self.source, _cond_scale(args), options
+            self.model, noisy_photo, sigma, args["uncond"], self.source, _cond_scale(args), options
         )
+        if self._may_swap(args):
+            self.steps += 1
+            self.through = reordered(self.noise, self.steps)
         return edited_latent(photo, args["denoised"], explained, self.region.to(noisy.device, noisy.dtype))
 
     def _begins(self, noisy: Tensor, sigma: Tensor) -> bool:
         """Whether a sampler takes its first step here. Within a run levels only fall, or stay for a second look."""
-        before, self.level = self.level, float(sigma.max())
-        return self.level > before or self.level == self.highest or self.noise.shape != noisy.shape
+        level = float(sigma.max())
+        return level > self.level or level == self.highest or self.noise.shape != noisy.shape
 
     def _begin(self, args: dict, photo: Tensor) -> None:
         """Find the noise that the sampler starts from, and what the model is to be told of the photo."""
-        model, noisy, sigma = args["model"], args["input"], args["sigma"]
-        clean = _add_noise(model, photo, torch.zeros_like(noisy), sigma)
-        scale = _add_noise(model, torch.zeros_like(photo), torch.ones_like(noisy), sigma)
+        self.model, noisy, sigma = args["model"], args["input"], args["sigma"]
+        clean = _add_noise(self.model, photo, torch.zeros_like(noisy), sigma)
+        scale = _add_noise(self.model, torch.zeros_like(photo), torch.ones_like(noisy), sigma)
         self.noise, self.highest = (noisy - clean) / scale, float(sigma.max())
+        self.through, self.steps = self.noise, 0
 
         tokens, extras = self.optimized[0]
-        text = model_conds(model, noisy, {**extras, "cross_attn": tokens})
+        text = model_conds(self.model, noisy, {**extras, "cross_attn": tokens})
         # The edit's own entries otherwise: areas and controls act on both alike.
         self.source = [{**entry, "model_conds": {**entry["model_conds"], **text}} for entry in args["cond"]]
+
+    def _may_swap(self, args: dict) -> bool:
+        """Not where the model is shown less than the whole or a control has seen the sampler's noise before, nor where
+        another node has taken the wrapper's place since."""
+        entries = [*args["cond"], *(args["uncond"] or [])]
+        seen = any(entry.get(name) is not None for entry in entries for name in ("area", "control"))
+        return not seen and args["model_options"].get(_WRAPPER) == self.look
 
 
 def _add_noise(model, photo: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from demo.training.data import to_pixels, to_tensor
 from imagic import interpolate
 from imagic.denoiser import Conditioning
 from imagic.diffusers import DiffusersDenoiser
-from imagic.keeping import edit_region, edited_latent
+from imagic.keeping import edit_region, edited_latent, reordered
 from scripts import workflow
 from tests.imagic.gaussian import merged
 
@@ -98,9 +98,11 @@ class Studio:
         noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED))
         noisy = self.scheduler.add_noise(latent, noise, self.scheduler.timesteps[:1])
         texts = torch.cat([text["cross_attn"] for text in (self.empty, conditioning, self.empty, optimized)])
-        for timestep in self.scheduler.timesteps:
+        for number, timestep in enumerate(self.scheduler.timesteps):
             alpha = self.scheduler.alphas_cumprod[timestep]
-            pair = torch.cat([noisy, self.scheduler.add_noise(latent, noise, timestep.view(1))])
+            photo = self.scheduler.add_noise(latent, reordered(noise, number), timestep.view(1))
+            own = self.scheduler.add_noise(latent, noise, timestep.view(1))
+            pair = torch.cat([noisy + photo - own, photo])
             noises = self.unet(pair.repeat_interleave(2, 0), timestep, texts).sample
             guided = torch.lerp(noises[::2], noises[1::2], GUIDANCE)
             edited, explained = ((pair - (1 - alpha).sqrt() * guided) / alpha.sqrt()).split(1)

@@ -70,6 +70,48 @@ def test_a_size_that_the_text_names_is_told_to_the_model_for_the_photo_too(studi
     assert told.count((1000, 700)) == 2
 
 
+def seen_by(model, seen: list):
+    """A clone of MODEL with a model function wrapper that notes down what each call shows the network."""
+    noting = model.clone()
+
+    def note(apply_model, args):
+        seen.append(args["input"].clone())
+        return apply_model(args["input"], args["timestep"], **args["c"])
+
+    noting.set_model_unet_function_wrapper(note)
+    return noting
+
+
+def test_each_step_looks_through_other_noise_and_other_wrappers_stay_in_place(studio, keep):
+    seen = []
+    model, _ = keep(model=seen_by(studio.model, seen))
+    for seed in (0, 0, 1):
+        studio.sample(model, keep.optimized, steps=4, seed=seed)
+    assert len(seen) == 3 * 4 * 2
+    edit, photo = seen[0:8:2], seen[1:8:2]
+    for step in range(4):
+        # At eta 0 the sample is the photo, whatever it is seen through.
+        torch.testing.assert_close(edit[step], photo[step].expand_as(edit[step]), rtol=1e-4, atol=1e-3)
+    first, second = (inputs[:1] / inputs[:1].std() for inputs in edit[:2])
+    assert (first * second).mean().abs() < 0.3
+    assert torch.equal(seen[0], seen[8])
+    assert not torch.equal(seen[0], seen[16])
+
+
+def area(conditioning):
+    """The same text, on a part of the picture alone."""
+    return [[tokens, {**extras, "area": (8, 16, 0, 0)}] for tokens, extras in conditioning]
+
+
+@pytest.mark.parametrize("where", ["area", "wrapper"])
+def test_eta_zero_is_exact_where_the_noise_cannot_be_exchanged(studio, keep, where):
+    model, _ = keep()
+    text = area(keep.optimized) if where == "area" else keep.optimized
+    if where == "wrapper":
+        model = seen_by(model, [])
+    assert distance(studio, studio.sample(model, text, steps=4)) < SAME
+
+
 def test_outside_a_region_of_the_users_own_nothing_changes(studio, keep):
     mask = torch.zeros(1, 128, 128)
     mask[:, :64] = 1
