@@ -23,7 +23,7 @@ def fine_tune(
     *,
     tune: str = "LoRA",
     rank: int = 16,
-    steps: int = 20,
+    steps: int = 10,
     learning_rate: float = 1e-3,
     schedule: str = "cosine",
     samples: int = 2,

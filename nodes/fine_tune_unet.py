@@ -54,10 +54,10 @@ class FineTuneUNet:
                 "steps": (
                     "INT",
                     {
-                        "default": 20,
+                        "default": 10,
                         "min": 1,
                         "max": 10000,
-                        "tooltip": "Tuning steps. More keeps the photo better and edits less. 15-40 with Keep Photo, "
+                        "tooltip": "Tuning steps. More keeps the photo better and edits less. 10-40 with Keep Photo, "
                         "100-200 with 8 samples without it; the paper takes 1500.",
                     },
                 ),
