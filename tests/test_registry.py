@@ -1,9 +1,9 @@
 """What the registry is told of the pack."""
 
-import tomllib
 from urllib.parse import urlparse
 
 import pytest
+import tomllib
 from PIL import Image
 
 from scripts.hosts import ROOT
