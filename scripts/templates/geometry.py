@@ -118,7 +118,7 @@ def _cross(one: list[Point], other: list[Point]) -> bool:
 
 
 def _pieces_cross(a: Point, b: Point, c: Point, d: Point) -> bool:
-    return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
+    return _side(a, b, c) * _side(a, b, d) <= 0 and _side(c, d, a) * _side(c, d, b) <= 0
 
 
 def _side(a: Point, b: Point, c: Point) -> float:

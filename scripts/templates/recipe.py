@@ -36,5 +36,19 @@ def follow(name: str, graph: Graph) -> Graph:
     return graph
 
 
+def complete(graph: Graph, info: dict) -> Graph:
+    """The graph with every widget that it does not name at its default, as the graph editor queues it.
+
+    Args:
+        info: what the host tells of its nodes (object_info).
+    """
+    for content in graph.values():
+        for name, spec in info[content["class_type"]]["input"].get("optional", {}).items():
+            options = spec[1] if len(spec) > 1 else {}
+            if "default" in options and not options.get("forceInput"):
+                content["inputs"].setdefault(name, options["default"])
+    return graph
+
+
 def _widgets(content: dict) -> dict:
     return {key: value for key, value in content["inputs"].items() if not isinstance(value, list)}

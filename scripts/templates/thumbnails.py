@@ -17,7 +17,7 @@ LOADERS = {"CheckpointLoaderSimple": (0, 1, 2), "UNETLoader": (0,), "DualCLIPLoa
 # Where a real checkpoint is wanted: what to ask of the demo model instead.
 SENTENCES = {
     "imagic_photo_sd15_sdxl": "a brown dog sitting in the snow wearing a hat",
-    "imagic_flux": "a brown dog sitting in the snow wearing a scarf",
+    "imagic_flux": "a brown dog sitting in the snow wearing a crown",
 }
 
 Panel = tuple[str, Image.Image, bool]
@@ -65,6 +65,23 @@ def draw(name: str, graph: Graph, client: Client) -> Image.Image:
     )
 
 
+def help_pictures(graph: Graph, client: Client) -> None:
+    """The pictures of the help pages: the sheet, the charts and the region of the pick workflow."""
+    graph = copy.deepcopy(graph)
+    workflow.inputs(graph, "Photo")["image"] = client.upload_image(workflow.PHOTO)
+    keep = workflow.node(graph, "Keep the photo")
+    graph["region"] = {"class_type": "MaskToImage", "inputs": {"mask": [keep, 1]}, "_meta": {"title": "Region"}}
+    graph["region-saved"] = _saved(["region", 0])
+    outputs = client.run(graph).outputs
+    wanted = {"sheet": "The sheet", "pick": "Why this one", "loss": "How B went", "region": "Thumbnail"}
+    workflow.HELP_PICTURES.mkdir(exist_ok=True)
+    for name, title in wanted.items():
+        (image,) = outputs[workflow.node(graph, title)]["images"]
+        picture = Image.open(io.BytesIO(client.view(image))).convert("RGB")
+        picture.thumbnail((640, 640))
+        picture.save(workflow.HELP_PICTURES / f"{name}.jpg", quality=85)
+
+
 def with_demo_model(name: str, graph: Graph, client: Client) -> Graph:
     """The graph with the demo model in place of every loader, and the demo's photo in place of yours."""
     graph = copy.deepcopy(graph)
@@ -93,10 +110,10 @@ def grid(panels: list[Panel], columns: int = 2) -> Image.Image:
     """Labelled pictures, the best one framed."""
     rows = -(-len(panels) // columns)
     sheet = Image.new("RGB", (GAP + columns * (CELL + GAP), GAP + rows * (CELL + LINE + GAP)), PAPER)
-    pen = ImageDraw.Draw(sheet)
+    pen, font = ImageDraw.Draw(sheet), _font([label for label, _, _ in panels])
     for number, (label, picture, best) in enumerate(panels):
         left, top = GAP + number % columns * (CELL + GAP), GAP + number // columns * (CELL + LINE + GAP)
-        pen.text((left, top), label, BEST if best else INK, _font(label))
+        pen.text((left, top), label, BEST if best else INK, font)
         picture = picture.convert("RGB").resize((CELL, CELL), Image.Resampling.LANCZOS)
         sheet.paste(picture, (left, top + LINE))
         if best:
@@ -120,13 +137,10 @@ def banner(photo: Image.Image, edit: Image.Image) -> Image.Image:
     return sheet
 
 
-def _font(label: str) -> ImageFont.FreeTypeFont:
-    """As large as fits over a picture."""
-    return next(
-        font
-        for size in range(15, 6, -1)
-        if (font := ImageFont.load_default(size)).getlength(label) <= CELL or size == 7
-    )
+def _font(labels: list[str]) -> ImageFont.FreeTypeFont:
+    """As large as lets every label fit over its picture."""
+    fonts = (ImageFont.load_default(size) for size in range(15, 6, -1))
+    return next(font for font in fonts if max(map(font.getlength, labels)) <= CELL)
 
 
 def _tinted() -> Image.Image:
