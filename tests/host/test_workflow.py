@@ -17,7 +17,7 @@ NAMES = sorted(path.stem for path in workflow.FOLDER.glob("*.json"))
 # Eleven outputs that feed up to eight nodes each cannot be drawn without a crossing: model, photo, A, B and Keep Photo
 # with the sampler are joined each with each, which makes the graph not planar. These are what good lanes come to.
 CROSSINGS = {
-    "imagic_demo": 15,
+    "imagic_demo": 18,
     "imagic_flux": 45,
     "imagic_keep_with_mask": 31,
     "imagic_photo_sd15_sdxl": 45,
