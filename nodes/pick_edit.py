@@ -86,7 +86,7 @@ class PickEdit:
                 ),
                 "text": (
                     "STRING",
-                    {"default": "", "multiline": True, "tooltip": "The target text in words, for the text encoder."},
+                    {"default": "", "tooltip": "The target text in words, for the text encoder."},
                 ),
             },
             "hidden": {"node_id": "UNIQUE_ID"},

@@ -19,7 +19,7 @@ SIZES = {
     "ImagicInterpolateEmbedding": (320, 130),
     "ImagicKeepPhoto": (320, 200),
     "ImagicSaveEdit": (320, 150),
-    "ImagicPickEdit": (320, 400),
+    "ImagicPickEdit": (320, 320),
     "ImagicEditSheet": (320, 130),
     "ImagicLossChart": (320, 90),
     "KSampler": (300, 480),
