@@ -139,6 +139,11 @@ def look_at(page, node_id: int) -> None:
     page.wait_for_timeout(500)
 
 
+def finished(server) -> list[dict]:
+    """What ran or was ended, the oldest first."""
+    return list(requests.get(f"{server.address}/history", timeout=30).json().values())
+
+
 def wait_until(true, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not true():
@@ -184,11 +189,13 @@ def test_the_page_makes_of_each_workflow_the_graph_beside_it(page, server, pictu
 def test_the_button_runs_it_and_the_pictures_appear_on_the_nodes(page, server, pictures):
     shortened(page)
     press_run(page)
-    page.wait_for_function("Object.keys(window.app.nodeOutputs ?? {}).length >= 5", polling=1000)
-    page.wait_for_timeout(3000)
+    wait_until(lambda: finished(server), 180)
+    page.wait_for_function("(id) => window.app.nodeOutputs?.[id]", arg=str(ids()["The sheet"]), polling=500)
+    page.wait_for_timeout(2000)
+    show_all(page)
+    page.wait_for_timeout(1000)
     page.screenshot(path=pictures / "ran.png")
-    history = requests.get(f"{server.address}/history", timeout=30).json()
-    outputs = list(history.values())[-1]["outputs"]
+    outputs = finished(server)[-1]["outputs"]
     for title in ("The sheet", "The edit"):
         assert len(outputs[str(ids()[title])]["images"]) == 1
 
@@ -198,7 +205,7 @@ def test_progress_and_preview_are_seen_and_cancel_ends_it(page, server, pictures
     stage = ids()["A: optimize the embedding"]
     set_widgets(page, stage, steps=9999, seed=77)
     look_at(page, stage)
-    before = len(requests.get(f"{server.address}/history", timeout=30).json())
+    before = len(finished(server))
     press_run(page)
     page.wait_for_function(
         """(id) => { const node = app.graph.getNodeById(id);
@@ -215,10 +222,10 @@ def test_progress_and_preview_are_seen_and_cancel_ends_it(page, server, pictures
         )
         assert re.search(r"step \d+ of 9999, loss 0\.\d+, validation ~0\.\d+, \d+ s left", said)
     press_cancel(page)
-    wait_until(lambda: len(requests.get(f"{server.address}/history", timeout=30).json()) > before)
+    wait_until(lambda: len(finished(server)) > before)
     page.wait_for_timeout(1000)
     page.screenshot(path=pictures / "cancelled.png")
-    last = list(requests.get(f"{server.address}/history", timeout=30).json().values())[-1]
+    last = finished(server)[-1]
     # Hosts of March 2024 keep no more than that nothing came of it.
     assert not last["outputs"].get(str(ids()["The edit"]))
     if messages := last.get("status", {}).get("messages"):
