@@ -58,12 +58,13 @@ def optimize_embedding(
     around = partial(keeping_overwritten, denoiser)
     for step in train(leaves, objective, samples, steps, learning_rate, schedule, around, half):
         history.losses.append(step.loss)
+        step.validation = validation.follow(denoiser, optimized, step.number * samples * 2)
         on_step(step)
     optimized = {name: tensor.detach() for name, tensor in optimized.items()}
     history.validation_after = validation.loss(denoiser, optimized)
     # The last update may be the one that went too far.
     if not math.isfinite(history.validation_after):
         raise NonFiniteLoss(steps, learning_rate)
-    # A forward and a backward through activations; the validation set is evaluated twice, forward only.
-    history.forward_equivalents = steps * samples * 2 + 2 * validation.pairs
+    # A forward and a backward through activations; of the validation set forward only.
+    history.forward_equivalents = steps * samples * 2 + validation.evaluations
     return optimized, history

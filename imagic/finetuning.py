@@ -75,6 +75,8 @@ def fine_tune(
         with keeping_overwritten(denoiser), adapter.attached():
             yield
 
+    # A forward, a backward through activations and the weight gradients, and with checkpointing a second forward.
+    cost = 4 if gradient_checkpointing else 3
     history = History(validation_before=validation.loss(denoiser, conditioning))
     with ExitStack() as stack:
         if gradient_checkpointing:
@@ -82,12 +84,13 @@ def fine_tune(
         half = denoiser.dtype == torch.float16
         for step in train(adapter.parameters(), objective, samples, steps, learning_rate, schedule, tuned, half):
             history.losses.append(step.loss)
+            with adapter.attached():
+                step.validation = validation.follow(denoiser, conditioning, step.number * samples * cost)
             on_step(step)
     with adapter.attached():
         history.validation_after = validation.loss(denoiser, conditioning)
     # The last update may be the one that went too far.
     if not math.isfinite(history.validation_after):
         raise NonFiniteLoss(steps, learning_rate)
-    # A forward, a backward through activations and the weight gradients, and with checkpointing a second forward.
-    history.forward_equivalents = steps * samples * (4 if gradient_checkpointing else 3) + 2 * validation.pairs
+    history.forward_equivalents = steps * samples * cost + validation.evaluations
     return adapter.state_dict(), history

@@ -2,7 +2,7 @@
 
 The paper picks eta by hand and leaves the choice open. Two measures make it: how much better the target text explains a
 picture than the photo's own embedding does, in the manner of diffusion classifiers (arXiv 2303.16203), and how much
-of the photo's structure is still where it was.
+of the photo's structure is still where it was. Where image and text encoders are at hand they measure both better.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from .denoiser import Conditioning, Denoiser
 from .objective import denoising_losses
@@ -23,7 +24,7 @@ SHOWS = 0.9
 @dataclass
 class Ranking:
     order: list[int]  # candidates, best first
-    alignment: Tensor  # [N], in units of the model's loss; 0 is the photo itself
+    alignment: Tensor  # [N]; 0 is the photo itself
     fidelity: Tensor  # [N], -1..1; 1 is the photo itself
     forward_equivalents: int = 0
 
@@ -33,8 +34,41 @@ class Ranking:
         return SHOWS * float(self.alignment.max())
 
 
-@torch.no_grad()
+def ranked(alignment: Tensor, fidelity: Tensor, forward_equivalents: int = 0) -> Ranking:
+    """Of the candidates that show the target the most faithful is best; the others follow by alignment.
+
+    Args:
+        alignment: how much better than the photo each of N candidates shows the target, [N].
+        fidelity: how much of the photo each has kept, [N].
+    """
+    alignment, fidelity = alignment.float().cpu(), fidelity.float().cpu()
+    ranking = Ranking([], alignment, fidelity, forward_equivalents)
+    # Where nothing moves towards the target, the least bad comes first.
+    shows = alignment >= min(ranking.threshold, float(alignment.max()))
+    ranking.order = sorted(
+        range(len(alignment)),
+        key=lambda n: (0, -float(fidelity[n])) if shows[n] else (1, -float(alignment[n])),
+    )
+    return ranking
+
+
 def rank(
+    denoiser: Denoiser,
+    source: Tensor,
+    candidates: Tensor,
+    optimized: Conditioning,
+    target: Conditioning,
+    *,
+    samples: int = 8,
+    **options,
+) -> Ranking:
+    """`ranked` by what needs no further model: `explained_better`, whose arguments these are, and `structure`."""
+    alignment = explained_better(denoiser, source, candidates, optimized, target, samples=samples, **options)
+    return ranked(alignment, structure(source, candidates), evaluations(len(candidates), samples))
+
+
+@torch.no_grad()
+def explained_better(
     denoiser: Denoiser,
     source: Tensor,
     candidates: Tensor,
@@ -44,8 +78,9 @@ def rank(
     samples: int = 8,
     seed: int = 0,
     on_picture: Callable[[], None] = lambda: None,
-) -> Ranking:
-    """Order edits of a photo. Of those that show the target the most faithful is best; the others follow by alignment.
+) -> Tensor:
+    """Alignment [N] by the diffusion model alone: how much better the target text explains a picture than the photo's
+    own embedding does, in units of the model's loss, less the same of the photo. Costs `evaluations(N, samples)`.
 
     Args:
         denoiser: the model before it was tuned; a tuned one sees the photo everywhere.
@@ -67,23 +102,41 @@ def rank(
     for latent in (source, *candidates.split(1)):
         gains.append(loss(latent, optimized) - loss(latent, target))
         on_picture()
-    alignment = (torch.stack(gains[1:]) - gains[0]).cpu()
-    fidelity = structure(source, candidates).cpu()
-    ranking = Ranking([], alignment, fidelity, 2 * samples * (len(candidates) + 1))
-    # Where nothing moves towards the target, the least bad comes first.
-    shows = alignment >= min(ranking.threshold, float(alignment.max()))
-    ranking.order = sorted(
-        range(len(candidates)),
-        key=lambda n: (0, -float(fidelity[n])) if shows[n] else (1, -float(alignment[n])),
-    )
-    return ranking
+    return torch.stack(gains[1:]) - gains[0]
+
+
+def evaluations(candidates: int, samples: int) -> int:
+    """Forward-equivalents of `explained_better`: every picture and the photo, under both texts."""
+    return 2 * samples * (candidates + 1)
+
+
+def nearer_the_text(source: Tensor, candidates: Tensor, text: Tensor) -> Tensor:
+    """Alignment [N] by an image and a text encoder trained together (CLIP, arXiv 2103.00020): how much nearer to the
+    text a picture is than the photo, as a difference of cosines.
+
+    Args:
+        source, candidates, text: embeddings in the space that both encoders share, [1, D], [N, D], [1, D].
+    """
+    return cosine_similarity(candidates, text) - cosine_similarity(source, text)
+
+
+def same_places(source: Tensor, candidates: Tensor) -> Tensor:
+    """Fidelity [N] by the patches of an image encoder: their mean cosine with the photo's, place by place.
+
+    Patch features tell what is where and care little for noise and shades (arXiv 2112.05814): what moved, was zoomed
+    or vanished lowers it.
+
+    Args:
+        source, candidates: features of the patches, [1, P, D] and [N, P, D].
+    """
+    return cosine_similarity(candidates, source, dim=2).mean(1)
 
 
 def structure(source: Tensor, candidates: Tensor) -> Tensor:
-    """Correlation [N] of latents with the photo's, position by position: what moved, grew or vanished lowers it."""
+    """Fidelity [N] by latents alone: their correlation with the photo's, position by position."""
 
     def centred(latents: Tensor) -> Tensor:
         flat = latents.float().flatten(2)
         return (flat - flat.mean(2, keepdim=True)).flatten(1)
 
-    return torch.nn.functional.cosine_similarity(centred(candidates), centred(source), dim=1)
+    return cosine_similarity(centred(candidates), centred(source), dim=1)

@@ -34,6 +34,7 @@ class Step:
     total: int
     loss: float
     denoised: Tensor  # the clean latent predicted at the middle one of the levels drawn, [1, C, ...]
+    validation: float = float("nan")  # the validation loss so far, estimated
 
 
 @dataclass

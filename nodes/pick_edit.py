@@ -2,17 +2,26 @@
 
 import torch
 
-from ..imagic.scoring import Ranking, rank
+from ..imagic.scoring import (
+    Ranking,
+    evaluations,
+    explained_better,
+    nearer_the_text,
+    ranked,
+    same_places,
+    structure,
+)
 from . import inputs
 from .charts import chart
 from .host.training import counter, latent_channels, training
+from .host.vision import look, read
 
 
 class PickEdit:
     CATEGORY = "Imagic"
     DESCRIPTION = (
         "Ranks the pictures of a sweep and gives the best: the one that the target text explains and that keeps the "
-        "rest of the photo. Needs no extra model."
+        "rest of the photo. Needs no extra model; with a CLIP Vision model it sees better."
     )
     SEARCH_ALIASES = ["imagic", "automatic eta", "best of", "choose image", "rank images"]
     INPUT_IS_LIST = True
@@ -60,35 +69,96 @@ class PickEdit:
                     },
                 ),
             },
+            "optional": {
+                "clip_vision": (
+                    "CLIP_VISION",
+                    {
+                        "tooltip": "An image encoder (CLIP, SigLIP, DINO) from Load CLIP Vision, to see better what of "
+                        "the photo is still in its place."
+                    },
+                ),
+                "clip": (
+                    "CLIP",
+                    {
+                        "tooltip": "The text encoder that was trained together with the CLIP Vision model, to see "
+                        "better whether a picture shows the text. The diffusion model is then not asked."
+                    },
+                ),
+                "text": (
+                    "STRING",
+                    {"default": "", "tooltip": "The target text in words, for the text encoder."},
+                ),
+            },
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
-    def pick(self, model, vae, source, images, optimized, target, eta, samples, node_id=None):
-        model, samples = model[0], samples[0]
+    def pick(
+        self,
+        model,
+        vae,
+        source,
+        images,
+        optimized,
+        target,
+        eta,
+        samples,
+        clip_vision=None,
+        clip=None,
+        text=None,
+        node_id=None,
+    ):
+        samples = samples[0]
         inputs.within("samples", samples, 1, 256)
         if len(eta) != len(images):
             raise ValueError(
                 f"There are {len(images)} pictures and {len(eta)} eta: connect the eta of the Interpolate Embedding "
                 "from which the pictures were sampled."
             )
-        start, _ = inputs.single_entry(optimized[0])
-        end, fixed = inputs.single_entry(target[0])
         places = [(value, place) for value, batch in zip(eta, images, strict=True) for place in range(len(batch))]
         pictures = [picture for batch in images for picture in batch.split(1)]
-        latents = _encode(vae[0], [source[0][:1], *pictures], latent_channels(model))
-        with training(model, latents, end, fixed) as (denoiser, clean, end):
-            start = {name: tensor.to(clean.device) for name, tensor in start.items()}
-            ranking = rank(
-                denoiser, clean[:1], clean[1:], start, end, samples=samples, on_picture=counter(len(latents))
-            )
+        photo = source[0][:1]
+        seen = look(clip_vision[0], [photo, *pictures]) if clip_vision else None
+        words = (text or [""])[0].strip()
+        if clip is not None:
+            alignment, cost = _alignment_by_clip(seen, clip[0], words), 0
+        if clip is None or seen is None:
+            latents = _encode(vae[0], [photo, *pictures], latent_channels(model[0]))
+        if clip is None:
+            alignment = _alignment_by_model(model[0], latents, optimized[0], target[0], samples)
+            cost = evaluations(len(pictures), samples)
+        fidelity = structure(latents[:1], latents[1:]) if seen is None else same_places(seen[1][:1], seen[1][1:])
+        ranking = ranked(alignment, fidelity, cost)
         best = ranking.order[0]
         several = len(pictures) > len(images)
         names = [f"eta {value:g}" + (f" #{place + 1}" if several else "") for value, place in places]
-        text = _lines(ranking, names)
+        lines = _lines(ranking, names)
         summary = {"number": best + 1, "forward_equivalents": ranking.forward_equivalents}
         value, place = places[best]
-        result = (pictures[best], value, best + 1, place, text, _draw(ranking, names))
-        return {"ui": {"text": [text], "imagic": [summary]}, "result": result}
+        result = (pictures[best], value, best + 1, place, lines, _draw(ranking, names))
+        return {"ui": {"text": [lines], "imagic": [summary]}, "result": result}
+
+
+def _alignment_by_model(model, latents: torch.Tensor, optimized: list, target: list, samples: int) -> torch.Tensor:
+    start, _ = inputs.single_entry(optimized)
+    end, fixed = inputs.single_entry(target)
+    with training(model, latents, end, fixed) as (denoiser, clean, end):
+        start = {name: tensor.to(clean.device) for name, tensor in start.items()}
+        moved = counter(len(latents))
+        return explained_better(denoiser, clean[:1], clean[1:], start, end, samples=samples, on_picture=moved)
+
+
+def _alignment_by_clip(seen: tuple | None, clip, words: str) -> torch.Tensor:
+    if seen is None:
+        raise ValueError("A CLIP alone sees no pictures: connect the CLIP Vision model that was trained with it, too.")
+    if not words:
+        raise ValueError("The text for the CLIP is empty: write the target text into text as well.")
+    meant = read(clip, words)
+    if meant.shape[1] != seen[0].shape[1]:
+        raise ValueError(
+            f"This CLIP ({meant.shape[1]}) and this CLIP Vision model ({seen[0].shape[1]}) were not trained together: "
+            "connect a pair of the same kind, or the CLIP Vision model alone."
+        )
+    return nearer_the_text(seen[0][:1], seen[0][1:], meant)
 
 
 def _encode(vae, pictures: list[torch.Tensor], channels: int) -> torch.Tensor:
@@ -115,8 +185,8 @@ def _draw(ranking: Ranking, names: list[str]) -> torch.Tensor:
         axes.axvline(ranking.threshold, color="tab:orange", linestyle="--", label="shows the edit from here on")
         for name, *point in zip(names, x, y, strict=True):
             axes.annotate(name, point, (6, 6), textcoords="offset points")
-        axes.set_xlabel("alignment: how much better the target text explains the picture")
-        axes.set_ylabel("fidelity: correlation with the photo")
+        axes.set_xlabel("alignment: how much better than the photo the picture shows the target text")
+        axes.set_ylabel("fidelity: agreement with the photo, place by place")
         axes.margins(0.12)
         axes.legend()
         return image()

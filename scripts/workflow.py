@@ -9,6 +9,8 @@ from scripts.client import Graph
 
 FOLDER = hosts.ROOT / "example_workflows"
 PHOTO = FOLDER / "imagic_demo_photo.png"
+HELP_PICTURES = hosts.ROOT / "web" / "docs" / "pictures"
+MASKED_PHOTO = FOLDER / "imagic_demo_photo_masked.png"
 
 
 def load(name: str = "imagic_demo") -> Graph:

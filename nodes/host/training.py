@@ -146,7 +146,10 @@ class Progress:
         self.console.update()
         if preview is not None or step.number in (1, step.total):
             left = (now - self.started) / step.number * (step.total - step.number)
-            self.say(f"step {step.number} of {step.total}, loss {step.loss:.4f}, {left:.0f} s left")
+            self.say(
+                f"step {step.number} of {step.total}, loss {step.loss:.4f}, "
+                f"validation ~{step.validation:.4f}, {left:.0f} s left"
+            )
 
     def sum_up(self, history: History) -> None:
         """The last line on the node. The validation loss is what to compare between runs."""

@@ -8,6 +8,7 @@ from demo.scenes.edits import KINDS
 from . import metrics
 from .judge import Judged
 from .methods import Method
+from .methods.pick import HEADLINE as PICKED
 
 
 def edit_score(rows: Iterable[Judged], dial: str) -> float:
@@ -20,6 +21,11 @@ def best_dial(rows: list[Judged]) -> str:
     return max(
         rows[0].figures, key=lambda dial: (edit_score(rows, dial), mean(r.figures[dial].whole_psnr for r in rows))
     )
+
+
+def best_per_pair(rows: list[Judged]) -> float:
+    """The edit score of one who sees the truth and takes the best setting of each pair."""
+    return mean(any(figures.success for figures in row.figures.values()) for row in rows)
 
 
 def headline(method: Method, development: list[Judged]) -> str:
@@ -39,6 +45,8 @@ def summary(rows: list[Judged], dial: str) -> dict:
         "edit_score": _rounded(edit_score(rows, dial)),
         "edit_score_by_kind": {kind: _rounded(edit_score(some, dial)) for kind, some in by_kind.items() if some},
         "edit_score_interval": [_rounded(end) for end in metrics.interval([figures.success for figures in shown])],
+        "best_single_setting": _rounded(max(edit_score(rows, each) for each in rows[0].figures if each != PICKED)),
+        "best_setting_per_pair": _rounded(best_per_pair(rows)),
         "target_present": _rounded(mean(figures.target for figures in shown)),
         "others_kept": _rounded(mean(figures.kept for figures in shown)),
         "untouched_kept": _rounded(mean(figures.untouched for figures in shown)),

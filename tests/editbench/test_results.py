@@ -68,6 +68,12 @@ def test_the_best_setting_has_the_highest_score():
     assert best_dial([row(0, (EDIT,)), row(1)]) == "0"
 
 
+def test_who_sees_the_truth_chooses_best():
+    figures = summary([row(0, ("0",)), row(1, (EDIT,)), row(2, ("0", EDIT)), row(3, ("0",))], EDIT)
+    assert figures["edit_score"] == figures["best_single_setting"] == 0.5
+    assert figures["best_setting_per_pair"] == 0.75
+
+
 def test_results_begin_with_the_summary_and_its_fields(found, tmp_path):
     content, known, judged = found
     results.write(tmp_path, content, known, "make editbench")

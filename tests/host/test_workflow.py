@@ -1,20 +1,36 @@
 """The example workflows that people open and the graphs that tests and demo run are one, and every host knows them."""
 
+import copy
 import json
 
 import pytest
 
 from scripts import workflow
+from scripts.templates import geometry
+from scripts.templates.recipe import follow
 
 FRONTEND_ONLY = {"Note", "Reroute"}
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 AFTER_A_SEED = {"fixed", "increment", "decrement", "randomize"}  # the frontend's widget, which no graph has
-FILES = {"LoadImage", "CheckpointLoaderSimple"}  # their choices are what lies in the host's folders
+FILES = (".safetensors", ".png")  # chosen from what lies in the host's folders
 NAMES = sorted(path.stem for path in workflow.FOLDER.glob("*.json"))
+# Eleven outputs that feed up to eight nodes each cannot be drawn without a crossing: model, photo, A, B and Keep Photo
+# with the sampler are joined each with each, which makes the graph not planar. These are what good lanes come to.
+CROSSINGS = {
+    "imagic_demo": 18,
+    "imagic_flux": 45,
+    "imagic_keep_with_mask": 31,
+    "imagic_photo_sd15_sdxl": 45,
+    "imagic_pick_eta": 50,
+    "imagic_tune_once_edit_many": 111,
+}
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def name(request):
+def name(request, server, info):
+    if request.param == "imagic_flux" and "FluxGuidance" not in info:
+        assert server.host.version == "2024-03"
+        pytest.skip("ComfyUI of March 2024 is older than Flux")
     return request.param
 
 
@@ -89,7 +105,7 @@ def test_the_host_knows_every_node_and_input(graph, info):
         missing = set(info[kind]["input"].get("required", {})) - set(given)
         assert not missing, f"{kind} needs {missing}"
         for name, value in given.items():
-            if isinstance(known[name], list) and kind not in FILES:
+            if isinstance(known[name], list) and not str(value).endswith(FILES):
                 assert value in known[name]
 
 
@@ -103,15 +119,21 @@ def test_every_link_joins_the_slots_that_it_says(opened):
         assert given["type"] in (kind, "*")
 
 
+def test_the_others_follow_the_demo(graph, name):
+    assert follow(name, copy.deepcopy(graph)) == graph
+
+
+def test_no_link_runs_behind_a_node(opened):
+    assert geometry.behind(opened) == []
+
+
+def test_links_cross_no_more_than_they_must(opened, name):
+    assert len(geometry.crossings(opened)) <= CROSSINGS[name]
+
+
 def test_nothing_overlaps(opened):
     """Nodes lie side by side, titles included."""
-
-    def box(node):
-        (x, y), (width, height) = node["pos"], node["size"]
-        title = 0 if node["type"] == "Reroute" else 30
-        return x, y - title, x + width, y + height
-
-    nodes = [(node["id"], box(node)) for node in opened["nodes"]]
+    nodes = [(node["id"], geometry.box(node)) for node in opened["nodes"]]
     for number, (name, (left, top, right, bottom)) in enumerate(nodes):
         for other, (left2, top2, right2, bottom2) in nodes[:number]:
             assert right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top, f"{name} lies on {other}"

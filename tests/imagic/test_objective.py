@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from imagic import objective
 from imagic.denoiser import stratified_quantiles
-from imagic.objective import NoiseSampler, Validation, denoising_loss, samples_per_forward
+from imagic.objective import FOLLOW_EVERY, NoiseSampler, Validation, denoising_loss, samples_per_forward
 
 from .gaussian import SHAPE, Gaussian, mean_of, photo, prompt
 
@@ -133,3 +133,27 @@ def test_the_validation_loss_is_the_mean_over_its_pairs():
     pairs = zip(validation.noise.split(1), validation.sigma.split(1), strict=True)
     losses = [denoising_loss(denoiser, latent, prompt(), noise, sigma)[0] for noise, sigma in pairs]
     assert validation.loss(denoiser, prompt()) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-6)
+
+
+def test_following_it_ends_at_its_true_value_and_costs_three_percent():
+    denoiser, latent = Gaussian(), photo()
+    validation = Validation(denoiser, latent)
+    before = validation.loss(denoiser, prompt(0))
+    after = Validation(denoiser, latent).loss(denoiser, prompt(1))
+    assert after != pytest.approx(before, rel=0.01)
+    # Nothing is due yet.
+    assert validation.follow(denoiser, prompt(1), FOLLOW_EVERY - 1) == pytest.approx(before)
+    assert validation.evaluations == validation.pairs
+    # Then each pair in turn, and when all were looked at it is the loss itself.
+    seen = [validation.follow(denoiser, prompt(1), FOLLOW_EVERY * count) for count in range(1, validation.pairs + 1)]
+    assert seen[-1] == pytest.approx(after, rel=1e-5)
+    assert validation.evaluations == 2 * validation.pairs
+    assert all(abs(value - after) < abs(before - after) for value in seen[2:])
+
+
+def test_following_it_sees_nothing_where_nothing_changed():
+    denoiser, latent = Gaussian(), photo()
+    validation = Validation(denoiser, latent)
+    before = validation.loss(denoiser, prompt())
+    for trained in range(0, 20 * FOLLOW_EVERY, 10):
+        assert validation.follow(denoiser, prompt(), trained) == pytest.approx(before, rel=1e-5)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from imagic.scoring import CLEANEST, rank, structure
+from imagic.scoring import CLEANEST, nearer_the_text, rank, ranked, same_places, structure
 
 from .gaussian import Gaussian, mean_of, photo, prompt
 
@@ -81,3 +81,25 @@ def test_structure_falls_when_things_move_grow_or_vanish():
     assert light == pytest.approx(1)
     assert max(shift, zoom, lost) < 0.8
     assert lost < min(shift, zoom)
+
+
+def test_the_text_is_nearer_by_a_difference_of_cosines():
+    """In the plane: the photo at 90 degrees from the text, candidates at 60 and 0, whatever their lengths."""
+    text, source = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]])
+    edits = torch.tensor([[1.0, 3**0.5], [5.0, 0.0], [0.0, 1.0]])
+    torch.testing.assert_close(nearer_the_text(source, edits, text), torch.tensor([0.5, 1.0, 0.0]))
+
+
+def test_patches_tell_what_is_still_in_its_place():
+    """Sixteen different patches: all as they were, a quarter of them another, all of them one place on."""
+    source = torch.eye(16)[None]
+    changed = source.clone()
+    changed[:, :4] = -changed[:, :4]
+    edits = torch.cat([3 * source, changed, source.roll(1, 1)])
+    torch.testing.assert_close(same_places(source, edits), torch.tensor([1.0, 0.5, 0.0]))
+
+
+def test_ranking_takes_any_two_measures():
+    ranking = ranked(torch.tensor([0.0, 0.5, 0.48, 0.46]), torch.tensor([1.0, 0.2, 0.6, 0.5]))
+    assert ranking.order == [2, 3, 1, 0]
+    assert ranking.forward_equivalents == 0

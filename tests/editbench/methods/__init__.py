@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..outcome import Outcome
-from . import autoencoder, ddim_inversion, default, further_target, paper, peer, sdedit
+from . import autoencoder, ddim_inversion, default, further_target, paper, peer, pick, sdedit
 
 CEILING = "autoencoder"  # no method, but judged as one
 SLOW_SUBSET = 30  # pairs, the first six of each kind
@@ -48,6 +48,14 @@ METHODS = {
         default.settings(),
         headline=default.HEADLINE,
         trains=True,
+    ),
+    "pick": Method(
+        pick.edit,
+        "default, eta picked by Pick Edit",
+        {**default.settings(), "samples": pick.SAMPLES},
+        headline=pick.HEADLINE,
+        trains=True,
+        development=None,
     ),
     "paper": Method(paper.edit, "the paper's recipe", paper.SETTINGS, bench=SLOW_SUBSET, development=10, trains=True),
     "sdedit": Method(sdedit.edit, "SDEdit", sdedit.SETTINGS, development=None),

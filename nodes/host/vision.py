@@ -1,0 +1,39 @@
+"""What the host's image and text encoders see."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def look(clip_vision, pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """The whole and the patches of pictures, as a CLIP_VISION of any kind (CLIP, SigLIP, DINO) sees them.
+
+    Args:
+        pictures: N of them, each [1, H, W, C].
+
+    Returns:
+        Embeddings [N, D] in the space that is shared with the text encoder, where there is one, and the features of
+        the patches [N, P, width], fp32 on the CPU.
+    """
+    seen = [clip_vision.encode_image(_square(picture[..., :3])) for picture in pictures]
+    embeddings, tokens = (
+        torch.cat([each[name] for each in seen]).float().cpu() for name in ("image_embeds", "penultimate_hidden_states")
+    )
+    # The tokens before the patches speak for the whole picture: one of CLIP, up to five of DINO, none of SigLIP.
+    patches = math.isqrt(tokens.shape[1]) ** 2
+    return embeddings.flatten(1), tokens[:, -patches:]
+
+
+def _square(picture: Tensor) -> Tensor:
+    """Encoders cut the middle square out of a picture, and an edit may be anywhere in it: squeeze it into one."""
+    side = max(picture.shape[1:3])
+    square = functional.interpolate(picture.movedim(-1, 1), size=(side, side), mode="bicubic", antialias=True)
+    return square.clamp(0, 1).movedim(1, -1)
+
+
+def read(clip, text: str) -> Tensor:
+    """The text's embedding [1, D] in the space that is shared with an image encoder trained beside it."""
+    _, pooled = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True)
+    return pooled.float().cpu()
