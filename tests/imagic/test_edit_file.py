@@ -91,7 +91,7 @@ def test_foreign_files_are_named_as_such(edit, tmp_path):
 
 
 def test_a_file_of_a_later_version_asks_for_an_update(edit, tmp_path, monkeypatch):
-    monkeypatch.setattr(edit_file, "VERSION", 2)
+    monkeypatch.setattr(edit_file, "VERSION", 3)
     edit_file.save(edit, tmp_path / "x")
     monkeypatch.undo()
     with pytest.raises(NotAnEdit, match="later version of Imagic: update"):
