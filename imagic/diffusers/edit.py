@@ -67,12 +67,11 @@ class ImagicEdit:
         with _ready(self.pipeline, self.photo) as denoiser, self._lora(denoiser).attached():
             wanted, empty = self._texts(denoiser, target)
             denoiser.family.guidance = guidance = denoiser.family.guidance if guidance is None else guidance
-            optimized = _on(self.optimized, denoiser.device)
+            start, end = self._ends(denoiser, wanted)
             if region is None:
-                region = edit_region(denoiser, self.photo, optimized, wanted, threshold=threshold, seed=seed)
-            conditioning = interpolate(optimized, wanted, eta)
+                region = edit_region(denoiser, self.photo, start, end, threshold=threshold, seed=seed)
             options = {"steps": steps, "guidance": guidance, "seed": seed}
-            latent = sample_edit(denoiser, self.photo, optimized, conditioning, empty, region, **options)
+            latent = sample_edit(denoiser, self.photo, start, interpolate(start, end, eta), empty, region, **options)
         return pictures.decode(self.pipeline, latent)
 
     def region(self, target: str | None = None, *, threshold: float = 0.4, seed: int = 0) -> Tensor:
@@ -81,9 +80,8 @@ class ImagicEdit:
         `sample` finds it by itself; several samples for one target are quicker with a region found once.
         """
         with _ready(self.pipeline, self.photo) as denoiser, self._lora(denoiser).attached():
-            wanted, _ = self._texts(denoiser, target)
-            optimized = _on(self.optimized, denoiser.device)
-            return edit_region(denoiser, self.photo, optimized, wanted, threshold=threshold, seed=seed)
+            start, end = self._ends(denoiser, self._texts(denoiser, target)[0])
+            return edit_region(denoiser, self.photo, start, end, threshold=threshold, seed=seed)
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file that `load` reads, and diffusers' `load_lora_weights` and ComfyUI's Load LoRA too.
@@ -94,7 +92,8 @@ class ImagicEdit:
         size = picture.size
         picture.thumbnail((PREVIEW_SIZE, PREVIEW_SIZE))
         family = family_of(self.pipeline)
-        about = {"pipeline": type(self.pipeline).__name__, "base": self.pipeline.config.get("_name_or_path") or ""}
+        kind = type(self.pipeline).__name__
+        about = {"pipeline": kind, "base": self.pipeline.config.get("_name_or_path") or kind}
         edit = edit_file.Edit(
             optimized=self.optimized,
             anchor=self.anchor,
@@ -129,8 +128,14 @@ class ImagicEdit:
         return cls(pipeline, photo, saved.about["text"], saved.anchor, saved.optimized, update)
 
     def _texts(self, denoiser: DiffusersDenoiser, target: str | None) -> tuple[Conditioning, Conditioning | None]:
+        """What is wanted, and the counterpart for guidance."""
         wanted, empty = denoiser.family.texts(self.text if target is None else target)
         return (_on(self.anchor, denoiser.device) if target is None else wanted), empty
+
+    def _ends(self, denoiser: DiffusersDenoiser, wanted: Conditioning) -> tuple[Conditioning, Conditioning]:
+        """What explains the photo and what is wanted, of one length: joint attention weighs tokens by their number."""
+        optimized = _on(self.optimized, denoiser.device)
+        return interpolate(optimized, wanted, 0), interpolate(optimized, wanted, 1)
 
     def _lora(self, denoiser: DiffusersDenoiser) -> LoRA:
         return LoRA.restored(denoiser.network, self.update, denoiser.device)

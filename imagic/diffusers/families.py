@@ -135,4 +135,8 @@ def family_of(pipeline: DiffusionPipeline) -> Family:
         extra.append("addition_embed_type")
     if extra:
         raise ValueError(f"The UNet of {name} asks for {' and '.join(extra)}, which Imagic cannot give it.")
+    if getattr(network, "peft_config", None):
+        raise ValueError(f"{name} has LoRAs beside its layers: call unload_lora_weights, after fuse_lora to keep them.")
+    if not all(weight.is_floating_point() for weight in network.parameters()):
+        raise ValueError(f"The weights of {name} are quantized: load it in fp16, bf16 or fp32.")
     return family(pipeline)
