@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..denoiser import Conditioning
-from ..keeping import edited_latent
+from ..keeping import edited_latent, reordered
 from ..objective import samples_per_forward
 from .denoiser import DiffusersDenoiser
 
@@ -35,9 +35,12 @@ def sample_edit(
     scheduler, sigmas = schedule.sampler(steps)
     norms = schedule.norm(sigmas).tolist()
     sample = denoiser.add_noise(photo, noise, sigmas[:1].to(photo.device)) / norms[0]
-    for timestep, sigma, norm in zip(scheduler.timesteps, sigmas.to(photo.device).split(1), norms, strict=True):
+    levels = zip(scheduler.timesteps, sigmas.to(photo.device).split(1), norms, strict=True)
+    for number, (timestep, sigma, norm) in enumerate(levels):
         noisy = sample * norm
-        views = [noisy, denoiser.add_noise(photo, noise, sigma)]
+        # Both are shown with this step's noise in place of the sampler's own.
+        source = denoiser.add_noise(photo, reordered(noise, number), sigma)
+        views = [noisy + source - denoiser.add_noise(photo, noise, sigma), source]
         edited, explained = _guided(denoiser, views, sigma, [conditioning, optimized], empty, guidance)
         clean = edited_latent(photo, edited, explained, region)
         sample = scheduler.step(schedule.step_input(noisy, clean, sigma), timestep, sample).prev_sample
