@@ -20,8 +20,8 @@ class Family:
     def __init__(self, pipeline: DiffusionPipeline):
         self.pipeline = pipeline
         self.network = getattr(pipeline, self.part)
-        # Not the network's, which may wait on another device for its turn.
-        self.device = pipeline._execution_device
+        # A network that is offloaded waits on another device for its turn.
+        self.device = getattr(pipeline, "_execution_device", self.network.device)
 
     @torch.no_grad()
     def texts(self, text: str) -> tuple[Conditioning, Conditioning | None]:

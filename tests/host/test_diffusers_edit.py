@@ -112,6 +112,10 @@ class Storage(dict):
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_hosts_lora_loader_knows_every_layer(comfyui, name, tune_mode, caplog):
     kind, config = MODELS[name]
+    if kind == "Flux":
+        # Its parameters are a fixed set, which has grown from host to host.
+        known = importlib.import_module("comfy.ldm.flux.model").FluxParams.__dataclass_fields__
+        config = {key: value for key, value in config.items() if key in known or key == "image_model"}
     host_config = getattr(comfy.supported_models, kind)({**config})
     model = host_config.get_model(Storage(), prefix="model.diffusion_model.", device=torch.device("meta"))
     pipeline = pipelines.build(name)

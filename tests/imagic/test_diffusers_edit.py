@@ -125,6 +125,17 @@ def test_the_pipeline_comes_out_as_it_went_in(name):
     assert state(pipeline) == before
 
 
+@pytest.mark.parametrize("name", ["SDXL", "SD3", "Flux dev", "Qwen-Image"])
+def test_checkpointing_trains_the_same(name):
+    pipeline, options = build(name), {"embedding": {"steps": 1}}
+    plain, saved = (
+        tune(pipeline, PHOTO, TEXT, tuning={**TUNING, "steps": 2, "gradient_checkpointing": choice}, **options).update
+        for choice in (False, True)
+    )
+    for key in plain:
+        torch.testing.assert_close(plain[key], saved[key], rtol=1e-4, atol=1e-5)
+
+
 def test_another_target_and_other_choices_give_other_pictures():
     edit, first = learned("Stable Diffusion 1"), sampled("Stable Diffusion 1")
     for changes in ({"target": TARGET}, {"seed": 1}, {"guidance": 1.0}, {"threshold": 0.9}, {"eta": 0.5}):
