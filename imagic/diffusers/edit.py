@@ -68,10 +68,11 @@ class ImagicEdit:
             wanted, empty = self._texts(denoiser, target)
             denoiser.family.guidance = guidance = denoiser.family.guidance if guidance is None else guidance
             start, end = self._ends(denoiser, wanted)
+            photo = self.photo.to(denoiser.device)
             if region is None:
-                region = edit_region(denoiser, self.photo, start, end, threshold=threshold, seed=seed)
+                region = edit_region(denoiser, photo, start, end, threshold=threshold, seed=seed)
             options = {"steps": steps, "guidance": guidance, "seed": seed}
-            latent = sample_edit(denoiser, self.photo, start, interpolate(start, end, eta), empty, region, **options)
+            latent = sample_edit(denoiser, photo, start, interpolate(start, end, eta), empty, region, **options)
         return pictures.decode(self.pipeline, latent)
 
     def region(self, target: str | None = None, *, threshold: float = 0.4, seed: int = 0) -> Tensor:
@@ -81,14 +82,14 @@ class ImagicEdit:
         """
         with _ready(self.pipeline, self.photo) as denoiser, self._lora(denoiser).attached():
             start, end = self._ends(denoiser, self._texts(denoiser, target)[0])
-            return edit_region(denoiser, self.photo, start, end, threshold=threshold, seed=seed)
+            return edit_region(denoiser, self.photo.to(denoiser.device), start, end, threshold=threshold, seed=seed)
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file that `load` reads, and diffusers' `load_lora_weights` and ComfyUI's Load LoRA too.
 
         Those two take the LoRA alone; embeddings and photo are in the file's metadata.
         """
-        picture = pictures.decode(self.pipeline, self.photo)
+        picture = pictures.decode(self.pipeline, self.photo.to(self.pipeline._execution_device))
         size = picture.size
         picture.thumbnail((PREVIEW_SIZE, PREVIEW_SIZE))
         family = family_of(self.pipeline)
@@ -124,8 +125,7 @@ class ImagicEdit:
         if not saved.base.same_weights(base):
             warnings.warn(f"{name} was tuned on {saved.about['base']}, and this is another model.", stacklevel=2)
         update = lora_names.from_file(saved.update, family.network, family.part)
-        photo = saved.photo.to(family.device)
-        return cls(pipeline, photo, saved.about["text"], saved.anchor, saved.optimized, update)
+        return cls(pipeline, saved.photo, saved.about["text"], saved.anchor, saved.optimized, update)
 
     def _texts(self, denoiser: DiffusersDenoiser, target: str | None) -> tuple[Conditioning, Conditioning | None]:
         """What is wanted, and the counterpart for guidance."""

@@ -89,7 +89,7 @@ def test_an_edit_at_full_size_is_measured_by_stage(monkeypatch, tmp_path):
     monkeypatch.setattr(full_size, "SDXL", {**full_size.SDXL, **narrow})
     monkeypatch.setattr(full_size, "PIXELS", 64)
     found = full_size.measure("sdxl")
-    assert list(found) == ["A", "B", "region", "sampling"]
+    assert list(found) == ["A", "B", "sampling"]
     assert all(stage["peak"] > 2**20 and stage["seconds"] >= 0 for stage in found.values())
     monkeypatch.setattr(full_size, "FILE", tmp_path / "full_size.json")
     assert full_size.markdown() == ""

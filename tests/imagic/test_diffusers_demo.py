@@ -34,7 +34,7 @@ def results(tmp_path_factory):
 
 def seen(picture: Image.Image) -> dict[str, str]:
     """The attributes that the classifier reads off a picture."""
-    found = classifier.predict(classifier.load(), np.asarray(picture)[None])
+    found = classifier.predict(classifier.load(), np.array(picture)[None])
     return {name: VALUES[name][int(chances.argmax())] for name, chances in found.items()}
 
 
