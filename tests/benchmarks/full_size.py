@@ -74,6 +74,7 @@ def measure(name: str) -> dict[str, dict[str, float]]:
         start = time.perf_counter()
         result = run()
         found[stage] = {"seconds": round(time.perf_counter() - start, 1), "peak": peak()}
+        print(f"{name} {stage}: {found[stage]}", file=sys.stderr, flush=True)
         return result
 
     optimized, first = timed("A", lambda: optimize_embedding(denoiser, latent, target, steps=STEPS))
