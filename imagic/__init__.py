@@ -6,7 +6,7 @@ The method in three functions over a `Denoiser`, any differentiable model that p
     tuned, _     = fine_tune(denoiser, latent, optimized)                 # stage B
     conditioning = interpolate(optimized, target, eta=0.8)                # stage C, Eq. 3
 
-Nothing in this package knows of ComfyUI; `imagic.diffusers` is the only file that imports diffusers.
+Nothing in this package knows of ComfyUI; `imagic.diffusers` is the only part that imports diffusers.
 """
 
 from .denoiser import Conditioning, Denoiser

@@ -55,6 +55,24 @@ class LoRA:
             self.down[name] = down.to(device).requires_grad_()
             self.up[name] = torch.zeros(out_size, size, *[1 for _ in kernel], device=device).requires_grad_()
 
+    @classmethod
+    def restored(cls, network: nn.Module, state: dict[str, Tensor], device: torch.device) -> "LoRA":
+        """What `state_dict` gave, beside the layers of the same names.
+
+        Raises:
+            ValueError: the network has no such layers, or they are of another size.
+        """
+        names = [key.removesuffix(".lora_down.weight") for key in state if key.endswith(".lora_down.weight")]
+        modules, adapter = dict(network.named_modules()), cls.__new__(cls)
+        adapter.layers = {name: modules[name] for name in names if name in modules}
+        adapter.down = {name: state[f"{name}.lora_down.weight"].to(device) for name in names}
+        adapter.up = {name: state[f"{name}.lora_up.weight"].to(device) for name in names}
+        for name in names:
+            sizes = len(adapter.up[name]), *adapter.down[name].shape[1:]
+            if name not in modules or sizes != modules[name].weight.shape:
+                raise ValueError(f"The LoRA does not fit this model at {name}: load the model that it was tuned on.")
+        return adapter
+
     def parameters(self) -> list[Tensor]:
         return [*self.down.values(), *self.up.values()]
 

@@ -57,14 +57,23 @@ class LoadEdit:
         inputs.within("strength", strength, -2, 2)
         saved = edit_file.load(edits.path_of(edit))
         base, name = edits.base_of(model), saved.about["base"] or "an unknown checkpoint"
-        if not saved.base.same_kind(base):
-            raise ValueError(f"{edit} was tuned on {name}, a model of another kind: load that checkpoint.")
-        if not saved.base.same_weights(base):
+        # What diffusers names its weights says nothing about a host's model, so it is for the host to take all of it.
+        by_diffusers = "pipeline" in saved.about
+        another_kind = ValueError(f"{edit} was tuned on {name}, a model of another kind: load that checkpoint.")
+        if not by_diffusers and not saved.base.same_kind(base):
+            raise another_kind
+        if not by_diffusers and not saved.base.same_weights(base):
             warning = f"{edit} was tuned on {name}, and this is another checkpoint: the edit may not look as it did."
             logging.warning(warning)
             text_sender(node_id)(warning)
+        try:
+            tuned = apply_update(model, saved.update, strength)
+        except RuntimeError:
+            if by_diffusers:
+                raise another_kind from None
+            raise
         return (
-            apply_update(model, saved.update, strength),
+            tuned,
             [_entry(saved.optimized, saved.about["optimized"])],
             [_entry(saved.anchor, saved.about["anchor"])],
             saved.update,

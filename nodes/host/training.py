@@ -103,7 +103,7 @@ def apply_update(model, update: dict[str, Tensor], strength: float = 1.0):
     """
     tuned = comfy.sd.load_lora_for_models(model, None, update, strength, 0.0)[0]
     # A LoRA's three tensors make one patch, full weights one each.
-    wanted = sum(name.endswith((".lora_up.weight", ".diff", ".diff_b")) for name in update)
+    wanted = sum(name.endswith((".lora_up.weight", ".lora_B.weight", ".diff", ".diff_b")) for name in update)
     taken = sum(map(len, tuned.patches.values())) - sum(map(len, model.patches.values()))
     if taken != wanted:
         raise RuntimeError(f"This ComfyUI took {taken} of {wanted} tuned layers: report the model's name as an issue.")

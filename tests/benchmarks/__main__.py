@@ -2,6 +2,7 @@
 
     make benchmark                                        both models; up to an hour on two cores
     make benchmark ARGS="--models demo"                   a quick look, written to build/benchmarks
+    make benchmark ARGS="--full-size"                     an edit at real sizes instead: memory and seconds
     make benchmark PEER=path/imagic_stable_diffusion.py   with that diffusers community pipeline beside ours
 
 Each measurement runs in a process of its own, so that its peak of memory is its own.
@@ -21,7 +22,7 @@ import torch
 
 from scripts import hosts
 
-from . import host, models
+from . import full_size, host, models
 from .measurements import LOOP_SAMPLES, RANK, RUNS
 
 HERE, QUICK = Path(__file__).parent, hosts.ROOT / "build" / "benchmarks"
@@ -124,12 +125,16 @@ def _cell(values: dict | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=list(models.SIZES), default=list(models.SIZES))
+    parser.add_argument("--full-size", action="store_true", help="measure only what `full_size` does")
     options = parser.parse_args()
+    if options.full_size:
+        full_size.run()
+        return
     results = collect(options.models)
     folder = HERE if set(options.models) == set(models.SIZES) else QUICK
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    text = markdown(results, " ".join(["python -m tests.benchmarks", *sys.argv[1:]]))
+    text = markdown(results, " ".join(["python -m tests.benchmarks", *sys.argv[1:]])) + full_size.markdown()
     (folder / "RESULTS.md").write_text(text, encoding="utf-8")
     print(f"\n{text}\nWritten to {folder}")
 

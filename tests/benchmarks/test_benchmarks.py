@@ -1,5 +1,6 @@
 """The stopwatch and the figures, where the answer is known."""
 
+import json
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from . import __main__ as benchmarks
+from . import full_size
 from .memory import forget_peak, peak
 from .stopwatch import Stopwatch
 
@@ -79,3 +81,17 @@ def test_what_could_not_be_run_says_why():
     }
     text = benchmarks.markdown({"peer_stage_b_over_ours": benchmarks.figure("peer_stage_b_over_ours", measured)}, "c")
     assert "no PEER was named" in text
+
+
+def test_an_edit_at_full_size_is_measured_by_stage(monkeypatch, tmp_path):
+    """On a narrow network of SDXL's kind, which is called in the same way."""
+    narrow = {"block_out_channels": (32, 32, 32), "transformer_layers_per_block": 1, "attention_head_dim": 8}
+    monkeypatch.setattr(full_size, "SDXL", {**full_size.SDXL, **narrow})
+    monkeypatch.setattr(full_size, "PIXELS", 64)
+    found = full_size.measure("sdxl")
+    assert list(found) == ["A", "B", "sampling"]
+    assert all(stage["peak"] > 2**20 and stage["seconds"] >= 0 for stage in found.values())
+    monkeypatch.setattr(full_size, "FILE", tmp_path / "full_size.json")
+    assert full_size.markdown() == ""
+    full_size.FILE.write_text(json.dumps({"sdxl": {"A": {"seconds": 61.2, "peak": 3 * 2**30}}}))
+    assert "| SDXL | 3.0 GiB, 61 s |" in full_size.markdown()

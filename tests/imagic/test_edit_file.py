@@ -4,7 +4,7 @@ import struct
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from imagic import edit_file
 from imagic.edit_file import Edit, NotAnEdit
@@ -48,10 +48,36 @@ def test_what_was_saved_comes_back_bit_by_bit(edit, tmp_path):
     assert loaded.base.same_weights(edit.base)
 
 
-def test_the_same_edit_is_the_same_bytes(edit, tmp_path):
+@pytest.mark.parametrize("as_lora", [False, True])
+def test_the_same_edit_is_the_same_bytes(edit, tmp_path, as_lora):
     for name in "ab":
-        edit_file.save(edit, tmp_path / name)
+        edit_file.save(edit, tmp_path / name, as_lora=as_lora)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_saved_as_a_lora_it_has_the_updates_tensors_only_and_loses_nothing(edit, tmp_path):
+    path = tmp_path / "x.safetensors"
+    edit.photo = torch.randn(1, 4, 2, 2)
+    edit_file.save(edit, path, as_lora=True)
+    assert same(load_file(path), edit.update)
+    loaded = edit_file.load(path)
+    for group in ("optimized", "anchor", "update"):
+        assert same(getattr(loaded, group), getattr(edit, group))
+    assert torch.equal(loaded.photo, edit.photo)
+    assert torch.equal(loaded.preview, edit.preview)
+    assert loaded.about == edit.about
+
+
+def test_a_change_in_what_a_lora_carries_is_noticed(edit, tmp_path):
+    path = tmp_path / "x.safetensors"
+    edit_file.save(edit, path, as_lora=True)
+    whole = path.read_bytes()
+    start = whole.index(b"rest") + 20
+    for position in range(start, start + 4000, 97):
+        other = b"A" if whole[position : position + 1] != b"A" else b"B"
+        path.write_bytes(whole[:position] + other + whole[position + 1 :])
+        with pytest.raises(NotAnEdit, match="is damaged"):
+            edit_file.load(path)
 
 
 def test_every_truncation_is_noticed(edit, tmp_path):
@@ -91,7 +117,7 @@ def test_foreign_files_are_named_as_such(edit, tmp_path):
 
 
 def test_a_file_of_a_later_version_asks_for_an_update(edit, tmp_path, monkeypatch):
-    monkeypatch.setattr(edit_file, "VERSION", 2)
+    monkeypatch.setattr(edit_file, "VERSION", 3)
     edit_file.save(edit, tmp_path / "x")
     monkeypatch.undo()
     with pytest.raises(NotAnEdit, match="later version of Imagic: update"):

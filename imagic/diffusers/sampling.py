@@ -1,0 +1,79 @@
+"""Samples an edit over a pipeline's own noise levels: deterministic steps that keep the photo."""
+
+import torch
+from torch import Tensor
+
+from ..denoiser import Conditioning
+from ..keeping import edited_latent, reordered
+from ..objective import samples_per_forward
+from .denoiser import DiffusersDenoiser
+
+
+@torch.no_grad()
+def sample_edit(
+    denoiser: DiffusersDenoiser,
+    photo: Tensor,
+    optimized: Conditioning,
+    conditioning: Conditioning,
+    empty: Conditioning | None,
+    region: Tensor,
+    *,
+    steps: int,
+    guidance: float,
+    seed: int,
+) -> Tensor:
+    """The latent of the edit, see `imagic.keeping`.
+
+    Args:
+        photo: its latent, [1, C, ...], in the network's scale.
+        optimized, conditioning: what explains the photo, and what the edit is to be, see `interpolate`.
+        empty: the counterpart for classifier-free guidance with the weight `guidance`, where there is such.
+        region: where the photo may change, 0..1, [1, 1, ...].
+    """
+    schedule, generator = denoiser.schedule, torch.Generator().manual_seed(seed)
+    noise = torch.randn(photo.shape, generator=generator).to(photo.device)
+    scheduler, sigmas = schedule.sampler(steps)
+    norms = schedule.norm(sigmas).tolist()
+    sample = denoiser.add_noise(photo, noise, sigmas[:1].to(photo.device)) / norms[0]
+    levels = zip(scheduler.timesteps, sigmas.to(photo.device).split(1), norms, strict=True)
+    for number, (timestep, sigma, norm) in enumerate(levels):
+        noisy = sample * norm
+        # Both are shown with this step's noise in place of the sampler's own.
+        source = denoiser.add_noise(photo, reordered(noise, number), sigma)
+        views = [noisy + source - denoiser.add_noise(photo, noise, sigma), source]
+        edited, explained = _guided(denoiser, views, sigma, [conditioning, optimized], empty, guidance)
+        clean = edited_latent(photo, edited, explained, region)
+        sample = scheduler.step(schedule.step_input(noisy, clean, sigma), timestep, sample).prev_sample
+    return sample
+
+
+def _guided(
+    denoiser: DiffusersDenoiser,
+    views: list[Tensor],
+    sigma: Tensor,
+    texts: list[Conditioning],
+    empty: Conditioning | None,
+    guidance: float,
+) -> list[Tensor]:
+    """The clean latent behind each view under its text, with classifier-free guidance (arXiv 2207.12598)."""
+    if empty is None or guidance == 1:
+        return _denoised(denoiser, views, sigma, texts)
+    views = [view for view in views for _ in range(2)]
+    texts = [text for wanted in texts for text in (empty, wanted)]
+    clean = _denoised(denoiser, views, sigma, texts)
+    return [torch.lerp(without, wanted, guidance) for without, wanted in zip(clean[::2], clean[1::2], strict=True)]
+
+
+def _denoised(
+    denoiser: DiffusersDenoiser, views: list[Tensor], sigma: Tensor, texts: list[Conditioning]
+) -> list[Tensor]:
+    """Together where texts are of one length, as far as memory that training has needed goes."""
+    shapes = [{name: tensor.shape for name, tensor in text.items()} for text in texts]
+    size = samples_per_forward(views[0]) if all(shape == shapes[0] for shape in shapes) else 1
+    clean = []
+    for start in range(0, len(views), size):
+        part = slice(start, start + size)
+        text = {name: torch.cat([text[name] for text in texts[part]]) for name in texts[start]}
+        noisy = torch.cat(views[part])
+        clean += denoiser(noisy, sigma.expand(len(noisy)), text).split(1)
+    return clean
