@@ -32,6 +32,7 @@ class Family:
     adjust: Callable[[nn.Module], None] = lambda network: None  # makes smaller what no config reaches
     note: str = ""
     learning_rate: float = 0.03  # of stage A; higher where a random network hardly listens to the text
+    samples: int = 4  # of a step of stage A; more where noise hides what the text does
     variant: bool = False  # the network of another row, told apart by its sampling alone
     bare: bool = False  # without a network, for what is refused by its config
     needs: str = ""  # a parameter of the network that tells the family from an older one
@@ -117,6 +118,10 @@ def randomize(network: nn.Module, seed: int = 0) -> None:
         else:
             value = 0.1 * noise
         weight.copy_(value)
+    # SD 3's positions come with the checkpoint; without one they are whatever the memory held.
+    for name, buffer in network.named_buffers():
+        if name.endswith("pos_embed"):
+            buffer.copy_(torch.randn(buffer.shape, generator=generator))
 
 
 @torch.inference_mode()

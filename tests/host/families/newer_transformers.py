@@ -52,7 +52,8 @@ NEWER_TRANSFORMERS = [
         (3, 64, 64),
         TEXT,
         inside="core.",
-        learning_rate=0.1,
+        learning_rate=0.3,
+        samples=16,
     ),
     Family(
         "HiDream-I1",

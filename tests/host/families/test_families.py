@@ -97,5 +97,10 @@ def test_is_edited(workbench, family, caplog, found):
     edited = bench.sample(tuned, middle)
     assert torch.isfinite(edited).all()
     torch.testing.assert_close(bench.sample_custom(tuned, middle), edited, rtol=1e-3, atol=1e-3)
+
+    keeping, photo = bench.keep_photo(tuned, optimized), bench.latent["samples"]
+    torch.testing.assert_close(bench.sample(keeping, optimized), photo, rtol=1e-3, atol=1e-3)  # eta 0
+    assert (bench.sample(keeping, bench.target) - photo).abs().max() > 1e-3
+
     assert not torch.equal(bench.sample(bench.model, middle), edited)
     assert bench.weights_are_untouched()
