@@ -1,5 +1,6 @@
 """Derivatives for kernels that ComfyUI computes some models with and that come without one."""
 
+import functools
 import importlib.util
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from torch import Tensor
 WITHOUT_BACKWARD = ("apply_rope_split_half", "rms_rope", "rms_rope_split_half")
 
 
+@functools.cache
 def give_a_backward() -> None:
     """Tell autograd the derivative of each kernel, by the plain PyTorch formula that its library has beside it."""
     if importlib.util.find_spec("comfy_kitchen") is None:
