@@ -38,7 +38,7 @@ class LoRA:
             f"{block}.{name}" if name else block: layer
             for block, module in blocks(network).items()
             for name, layer in module.named_modules()
-            if isinstance(layer, nn.Linear | nn.Conv2d) and getattr(layer, "groups", 1) == 1
+            if _weight_shape(layer)
         }
         if only_attention:
             self.layers = {name: layer for name, layer in self.layers.items() if in_attention(name)} or self.layers
@@ -47,7 +47,7 @@ class LoRA:
         generator = torch.Generator().manual_seed(seed)
         self.down, self.up = {}, {}
         for name, layer in self.layers.items():
-            out_size, in_size, *kernel = layer.weight.shape
+            out_size, in_size, *kernel = _weight_shape(layer)
             size = min(rank, out_size, in_size)
             # LoRA's own start: A Kaiming-uniform, B zero, so that the update begins at exactly zero.
             bound = 1 / math.sqrt(in_size * math.prod(kernel))
@@ -111,6 +111,25 @@ class LoRA:
         return state
 
 
+def _weight_shape(layer: nn.Module) -> tuple[int, ...]:
+    """[out, in] of a linear layer, [out, in, height, width] of a convolution, nothing for any other.
+
+    By what it says of itself: quantized layers may keep their weight in another shape and need not derive from Linear.
+    """
+    if getattr(layer, "weight", None) is None:
+        return ()
+    if hasattr(layer, "in_features") and hasattr(layer, "out_features"):
+        return layer.out_features, layer.in_features
+    if isinstance(layer, nn.Conv2d) and layer.groups == 1:
+        return layer.out_channels, layer.in_channels, *layer.kernel_size
+    return ()
+
+
+def _quantized(weight: Tensor) -> bool:
+    """Whether a weight is of 8 bits or fewer, or in a layout of its own, which is a class of tensors then."""
+    return weight.dtype.itemsize < 2 or type(weight) not in (Tensor, nn.Parameter)
+
+
 class Weights:
     """The network's own weights and biases, trained as fp32 copies that stand in for them.
 
@@ -128,6 +147,14 @@ class Weights:
         if not self.owners:
             raise ValueError("This model has no attention layers by name: tune LoRA or all weights instead.")
         self.originals = {key: module._parameters[name] for key, (module, name) in self.owners.items()}
+        quantized = {
+            f"{type(weight).__name__} of {weight.dtype}" for weight in self.originals.values() if _quantized(weight)
+        }
+        if quantized:
+            raise ValueError(
+                f"The model's weights are quantized ({', '.join(quantized)}), which only LoRA can be tuned "
+                "beside: choose LoRA, or load the model in 16 bits."
+            )
         self.masters = {key: weight.detach().float().clone().requires_grad_() for key, weight in self.originals.items()}
 
     def parameters(self) -> list[Tensor]:

@@ -1,10 +1,11 @@
 """Gradient checkpointing for any network, without its help."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .blocks import blocks
@@ -17,9 +18,7 @@ def checkpointed(network: nn.Module, overwrites: bool = False) -> Iterator[None]
     The instance's `forward` is shadowed, not its class's, so other users of the same classes notice nothing.
 
     Args:
-        overwrites: the network adds in place inside its blocks, see `Denoiser.overwrites`. Only tensors that require a
-            gradient by themselves, such as trained weights, then get one; gradients to the inputs of the first block
-            are lost.
+        overwrites: the network adds in place inside its blocks, see `Denoiser.overwrites`.
     """
     wrap = _recomputed_in_place if overwrites else _recomputed
     modules = list(blocks(network).values())
@@ -54,12 +53,54 @@ def _recomputed_in_place(forward: Callable) -> Callable:
     """
 
     def run(*args, **kwargs):
-        # The reentrant kind only records a graph if some input requires a gradient, and insists that the output does.
+        # This kind sends gradients only to tensors that are arguments of its own, so they are all taken out.
+        tensors: list[Tensor] = []
+        arguments = _replaced((args, kwargs), lambda tensor: tensors.append(tensor) or len(tensors) - 1)
+        # And it only records a graph if some input requires a gradient, and insists that every output does.
         trigger = torch.zeros((), requires_grad=True)
+        structure = None
 
         def compute(trigger, *inputs):
-            return torch.add(forward(*inputs, **kwargs), trigger, alpha=0)
+            nonlocal structure
+            # Copies, for the block may write into its inputs, and then could not be computed again.
+            inputs = [tensor.clone() for tensor in inputs]
+            args, kwargs = _restored(arguments, inputs)
+            outputs: list[Tensor] = []
+            structure = _replaced(forward(*args, **kwargs), lambda tensor: outputs.append(tensor) or len(outputs) - 1)
+            return tuple(torch.add(output, trigger, alpha=0) for output in outputs)
 
-        return checkpoint(compute, trigger, *args, use_reentrant=True, preserve_rng_state=False)
+        outputs = checkpoint(compute, trigger, *tensors, use_reentrant=True, preserve_rng_state=False)
+        return _restored(structure, outputs)
 
     return run
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a tensor was."""
+
+    index: int
+
+
+def _replaced(value, number: Callable[[Tensor], int]):
+    """`value` with a `_Place` for every tensor in it."""
+    return _mapped(value, Tensor, lambda tensor: _Place(number(tensor)))
+
+
+def _restored(value, tensors: Sequence[Tensor]):
+    return _mapped(value, _Place, lambda place: tensors[place.index])
+
+
+def _mapped(value, kind: type, function: Callable):
+    """`value` with `function` applied to every instance of `kind`, in lists, tuples, dicts and dataclasses too."""
+    if isinstance(value, kind):
+        return function(value)
+    if type(value) in (list, tuple):
+        return type(value)(_mapped(item, kind, function) for item in value)
+    if type(value) is dict:
+        return {key: _mapped(item, kind, function) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{field.name: _mapped(getattr(value, field.name), kind, function) for field in fields(value)}
+        )
+    return value

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 
 @contextmanager
@@ -33,5 +34,9 @@ def frozen(network: nn.Module) -> Iterator[None]:
 def _ordinary(tensor: Tensor) -> Tensor:
     if not tensor.is_inference():
         return tensor.detach()
+    if is_traceable_wrapper_subclass(tensor):  # quantized weights: a class of tensors made of ordinary ones
+        names, context = tensor.__tensor_flatten__()
+        parts = {name: _ordinary(getattr(tensor, name)) for name in names}
+        return type(tensor).__tensor_unflatten__(parts, context, tensor.size(), tensor.stride())
     view = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
     return view.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())

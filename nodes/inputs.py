@@ -33,6 +33,8 @@ def photo(latent: dict, model_channels: int) -> Tensor:
             f"The latent holds {len(samples)} pictures, and Imagic edits one at a time: "
             "pick one with Latent From Batch or load a single image."
         )
+    if samples.ndim == 5 and samples.shape[2] != 1:
+        raise ValueError(f"The latent holds {samples.shape[2]} frames, and Imagic edits a picture: give it one frame.")
     if samples.shape[1] != model_channels:
         raise ValueError(
             f"The latent has {samples.shape[1]} channels but the model works on {model_channels}: "
@@ -46,10 +48,26 @@ def photo(latent: dict, model_channels: int) -> Tensor:
 
 
 def trainable(model) -> None:
-    """Raises ValueError if MODEL needs more than a noisy latent and a text, as inpainting models do."""
+    """Raises ValueError unless MODEL makes a picture from noise and a text, as far as the host can be asked."""
     base = model.model
+    config = base.model_config
+    if "audio_model" in config.unet_config:
+        raise ValueError("This model makes sound, not pictures: load a text-to-image model.")
+    if base.model_type.name.startswith("IMG_TO_IMG"):
+        raise ValueError("This model turns one picture into another in a single step: load a text-to-image model.")
+    # The host's detectors and depth estimators come as MODEL too, without a latent format of their own.
+    if type(base.latent_format).__name__ == "LatentFormat":
+        raise ValueError("This model draws nothing: load a text-to-image model.")
+    # Some families' text encoders only come as files of their own, and the host names none for these either; but what
+    # has a picture encoder in that place reads a picture instead.
+    reads_a_picture = getattr(type(config), "clip_vision_prefix", None) is not None
+    if reads_a_picture and hasattr(type(config), "clip_target") and config.clip_target() is None:
+        raise ValueError("This model reads a picture and no text: load a text-to-image model.")
     if getattr(base, "concat_keys", ()) or getattr(base, "inpaint_model", False):
-        raise ValueError("This is an inpainting model, which Imagic cannot tune: load its base checkpoint instead.")
+        raise ValueError(
+            "This is an inpainting model or one that animates a picture, which Imagic cannot tune: "
+            "load its text-to-image base."
+        )
 
 
 def single_entry(conditioning: list) -> tuple[Conditioning, dict]:

@@ -14,3 +14,4 @@ def pytest_addoption(parser):
     its own for a folder of tests.
     """
     parser.addoption("--comfyui", metavar="PATH", help="run tests/host on this ComfyUI (default: the one found)")
+    parser.addoption("--write-families", action="store_true", help="write tests/families.json from tests/host/families")

@@ -1,12 +1,15 @@
 """ComfyUI's MODEL as a `Denoiser`."""
 
-import importlib.util
-
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
+
+try:
+    from comfy.sampler_helpers import convert_cond
+except ImportError:  # older hosts
+    from comfy.sample import convert_cond
 
 
 def model_conds(base, noisy: Tensor, entry: dict) -> dict:
@@ -15,7 +18,9 @@ def model_conds(base, noisy: Tensor, entry: dict) -> dict:
     A size that the entry names itself, as SDXL's text encoder nodes do, goes before that of the latent.
     """
     size = {"width": noisy.shape[-1] * 8, "height": noisy.shape[-2] * 8}
-    return base.extra_conds(**{**size, "prompt_type": "positive", **entry, "noise": noisy, "device": noisy.device})
+    inputs = {**size, "prompt_type": "positive", **entry, "noise": noisy, "device": noisy.device}
+    # Older hosts name the tokens here already; of Stable Cascade nothing else does, and they cannot do without.
+    return convert_cond([[entry["cross_attn"], {}]])[0]["model_conds"] | base.extra_conds(**inputs)
 
 
 class HostDenoiser:
@@ -25,8 +30,8 @@ class HostDenoiser:
     the network predicts, `extra_conds` knows what a prompt becomes, `apply_model` runs the network.
     """
 
-    # Hosts from before ComfyUI trained LoRAs itself add in place inside their transformer blocks.
-    overwrites = importlib.util.find_spec("comfy_extras.nodes_train") is None
+    # Until `probe` has found out.
+    overwrites = False
 
     def __init__(self, model, fixed: dict):
         """
@@ -61,11 +66,16 @@ class HostDenoiser:
         return (denoised(sigma, one, zero) - denoised(sigma, zero, zero)).flatten().square().reciprocal()
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        options = {**self.options, "sigmas": sigma}
+        return self.base.apply_model(noisy, sigma, transformer_options=options, **self.inputs(noisy, conditioning))
+
+    def inputs(self, noisy: Tensor, conditioning: Conditioning) -> dict:
+        """What the host makes of the conditioning for a batch: the network's arguments by name."""
         count, size = len(noisy), tuple(noisy.shape[2:])
         area = (*size, *[0 for _ in size])  # the whole latent; older hosts cannot do without
-        inputs = {
+        # Copies, for some networks write into the text they are given.
+        text = {name: tensor.clone() for name, tensor in conditioning.items()}
+        return {
             name: cond.process_cond(batch_size=count, device=self.device, area=area).cond
-            for name, cond in model_conds(self.base, noisy, {**self.fixed, **conditioning}).items()
+            for name, cond in model_conds(self.base, noisy, {**self.fixed, **text}).items()
         }
-        options = {**self.options, "sigmas": sigma}
-        return self.base.apply_model(noisy, sigma, transformer_options=options, **inputs)

@@ -19,6 +19,8 @@ from ...imagic.frozen import frozen
 from ...imagic.objective import samples_per_forward
 from ...imagic.training import History, Step
 from .denoiser import HostDenoiser
+from .kernels import give_a_backward
+from .probe import probe
 
 SECONDS_BETWEEN_PREVIEWS = 1.0
 
@@ -37,8 +39,9 @@ def training(
         The denoiser, the latent in the model's scale and the conditioning, on the model's device.
 
     Raises:
-        ValueError: the model does not fit on its device whole.
+        ValueError: the model does not fit on its device whole, or is not one to train, see `probe`.
     """
+    give_a_backward()
     model = _load_whole(model, samples)
     # Newer hosts let a model know its patcher while it runs.
     begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
@@ -50,7 +53,9 @@ def training(
             latent = model.model.process_latent_in(samples.clone()).to(device, torch.float32)
             conditioning = {name: tensor.clone().to(device) for name, tensor in conditioning.items()}
             fixed = {name: value.clone() if isinstance(value, Tensor) else value for name, value in fixed.items()}
-            yield HostDenoiser(model, fixed), latent, conditioning
+            denoiser = HostDenoiser(model, fixed)
+            denoiser.overwrites = probe(denoiser, latent, conditioning)
+            yield denoiser, latent, conditioning
         finally:
             end()
 
@@ -91,8 +96,9 @@ def _host_knows_it_trains() -> Iterator[None]:
 
 
 def latent_channels(model) -> int:
-    """Channels of the latents MODEL works on. Older hosts know it of the network only."""
-    return getattr(model.model.latent_format, "latent_channels", None) or model.model.diffusion_model.in_channels
+    """Channels of the latents MODEL works on. Older hosts say it by what previews mix them by, a row a channel."""
+    latent_format = model.model.latent_format
+    return getattr(latent_format, "latent_channels", None) or len(latent_format.latent_rgb_factors)
 
 
 def apply_update(model, update: dict[str, Tensor], strength: float = 1.0):

@@ -135,7 +135,7 @@ def test_cancel_is_obeyed_within_the_step(studio, stage):
 
     def cancel_in_the_second_step(*_):
         forwards.append(1)
-        if len(forwards) == 3:  # the validation set is the first
+        if len(forwards) == 4:  # the trial run and the validation set come first
             management.interrupt_current_processing()
 
     hook = studio.model.model.diffusion_model.register_forward_hook(cancel_in_the_second_step)
@@ -144,7 +144,7 @@ def test_cancel_is_obeyed_within_the_step(studio, stage):
             getattr(studio, stage)(steps=50)
     finally:
         hook.remove()
-    assert len(forwards) == 3
+    assert len(forwards) == 4
 
 
 def test_tuned_models_compose_with_further_patches(studio):

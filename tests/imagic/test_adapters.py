@@ -36,6 +36,34 @@ class Network(nn.Module):
         return self.blocks[0].layer(x)
 
 
+class Packed(nn.Module):
+    """A linear layer as quantized checkpoints have it: no nn.Linear, its weight in a shape of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.in_features, self.out_features = 6, 8
+        self.weight = nn.Parameter(torch.arange(-24, 24, dtype=torch.int8).view(4, 12), requires_grad=False)
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight.view(8, 6).to(x.dtype) / 24)
+
+
+def test_lora_goes_beside_whatever_says_it_is_linear():
+    network, x = Network(Packed()), torch.randn(3, 6)
+    plain, lora = network(x), randomized(LoRA(network, rank=2, seed=0))
+    state = lora.state_dict()
+    update = state["blocks.0.layer.lora_up.weight"] @ state["blocks.0.layer.lora_down.weight"]
+    with lora.attached():
+        torch.testing.assert_close(network(x), plain + x @ update.T)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_full_weights_of_8_bits_are_refused(dtype):
+    network = Network(nn.Linear(6, 8)).to(dtype)
+    with pytest.raises(ValueError, match=r"quantized \(.*float8.*\).*choose LoRA"):
+        Weights(network, only_attention=False)
+
+
 def randomized(adapter):
     """The adapter as after some training."""
     generator = torch.Generator().manual_seed(1)

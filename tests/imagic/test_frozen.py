@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.testing._internal.two_tensor import TwoTensor
 
 from imagic import fine_tune, optimize_embedding
 from imagic.finetuning import TUNE_MODES
@@ -113,3 +114,19 @@ def test_both_stages_run_on_inference_weights_inside_an_outer_inference_mode(tun
     assert any(tensor.abs().max() > 0 for key, tensor in update.items() if "up" in key or "diff" in key)
     assert all(tensor is before[name] for name, tensor in tensors(network).items())
     assert bits(network) == content
+
+
+def test_quantized_weights_which_are_a_class_of_tensors_made_of_others_become_ordinary_too():
+    with torch.inference_mode():
+        network = nn.Linear(3, 4, bias=False)
+        network.weight = nn.Parameter(TwoTensor(torch.ones(4, 3), torch.ones(4, 3)), requires_grad=False)
+    original, tokens = network.weight, torch.ones(2, 3, requires_grad=True)
+    assert original.is_inference()
+    with frozen(network):
+        inside = network.weight
+        assert isinstance(inside, TwoTensor)
+        assert not any(tensor.is_inference() for tensor in (inside, inside.a, inside.b))
+        assert inside.a.data_ptr() == original.a.data_ptr()
+        network(tokens).sum().backward()
+    assert tokens.grad is not None
+    assert network.weight is original

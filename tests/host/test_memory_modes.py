@@ -1,0 +1,59 @@
+"""MODELs as they are in use: patched by other nodes, sharing weights with another, too large for the device."""
+
+import pytest
+import torch
+
+
+def validation(answer: dict) -> tuple[float, float]:
+    summary = answer["ui"]["imagic"][0]
+    return summary["validation_before"], summary["validation_after"]
+
+
+def test_attention_patches_of_other_nodes_are_obeyed_while_training_and_left_on_the_model(studio):
+    calls = []
+
+    def quieter(q, k, v, extra_options):
+        calls.append(q.requires_grad or k.requires_grad)
+        return q, k, v * 0.5
+
+    patched = studio.model.clone()
+    patched.set_model_attn2_patch(quieter)
+    plain = validation(studio.optimize())
+    before, after = validation(studio.optimize(model=patched))
+    assert any(calls), "no gradient went through the patch"
+    assert before != pytest.approx(plain[0], rel=1e-5)
+    assert after < before
+    answer = studio.tune(model=patched)
+    assert validation(answer)[1] < validation(answer)[0] == pytest.approx(before)
+    calls.clear()
+    studio.sample(answer["result"][0], studio.target)
+    assert calls
+
+
+def test_two_models_that_share_weights_are_tuned_apart(studio):
+    """One carries a LoRA already; what is patched in place for it is not what the other is tuned on, nor left to it."""
+    comfy, base = studio.module("nodes.host.training").comfy, studio.weights()
+    lora = studio.tune(seed=5, learning_rate=5e-3)["result"][1]
+    carrying, _ = comfy.sd.load_lora_for_models(studio.model, None, lora, 1.0, 0.0)
+    alone, with_lora = (validation(studio.tune(model=model)) for model in (studio.model, carrying))
+    pictures = [studio.sample(model, studio.target)["samples"] for model in (studio.model, carrying)]
+    # The other way round, with the other one loaded and patched when a run begins.
+    assert validation(studio.tune(model=carrying)) == with_lora != alone
+    studio.sample(carrying, studio.target)
+    assert validation(studio.tune(model=studio.model)) == alone
+    for model, picture in zip((studio.model, carrying), pictures, strict=True):
+        assert torch.equal(studio.sample(model, studio.target)["samples"], picture)
+    studio.sample(studio.model, studio.target)
+    assert all(torch.equal(tensor, base[name]) for name, tensor in studio.weights().items())
+
+
+@pytest.mark.parametrize("stage", ["optimize", "tune"])
+def test_a_model_that_is_not_whole_on_its_device_is_refused_with_the_flags_named(studio, stage):
+    layer = studio.model.model.diffusion_model.out[2]
+    whole = layer.weight
+    try:
+        layer.weight = torch.nn.Parameter(whole.to("meta"), requires_grad=False)  # any device but the model's own
+        with pytest.raises(ValueError, match=r"does not fit on the GPU whole.*--lowvram and --novram"):
+            getattr(studio, stage)()
+    finally:
+        layer.weight = whole
