@@ -57,7 +57,7 @@ METHODS = {
         trains=True,
         development=None,
     ),
-    "paper": Method(paper.edit, "the paper's recipe", paper.SETTINGS, bench=SLOW_SUBSET, development=10, trains=True),
+    "paper": Method(paper.edit, "the paper's recipe", paper.SETTINGS, bench=SLOW_SUBSET, development=5, trains=True),
     "sdedit": Method(sdedit.edit, "SDEdit", sdedit.SETTINGS, development=None),
     "ddim_inversion": Method(ddim_inversion.edit, "DDIM inversion", development=None),
 }
