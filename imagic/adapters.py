@@ -140,9 +140,9 @@ class Weights:
         self.owners: dict[str, tuple[nn.Module, str]] = {
             f"{path}.{name}": (module, name)
             for path, module in network.named_modules()
-            for name, weight in module.named_parameters(recurse=False)
+            for name, _ in module.named_parameters(recurse=False)
             # Only what a LoRA file can name. Scale tables and the like stay as they are.
-            if name in ("weight", "bias") and weight.is_floating_point() and (not only_attention or in_attention(path))
+            if name in ("weight", "bias") and (not only_attention or in_attention(path))
         }
         if not self.owners:
             raise ValueError("This model has no attention layers by name: tune LoRA or all weights instead.")

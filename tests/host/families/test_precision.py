@@ -1,11 +1,9 @@
 """Weights in every precision that a host loads: training stays finite, learns, and agrees with fp32."""
 
 import dataclasses
-import importlib
 
 import pytest
 import torch
-from torch import nn
 
 from .family import build
 from .rows import FAMILIES
@@ -17,8 +15,6 @@ SD1 = next(row for row in FAMILIES if row.name == "SD 1.x")
 SMALLEST = {"channel_mult": [1], "num_res_blocks": [1], "transformer_depth": [1], "transformer_depth_output": [0, 0]}
 SMALLEST["transformer_depth_middle"] = -2
 ROW = dataclasses.replace(SD1, small={**SD1.small, **SMALLEST}, latent=(4, 8, 8))
-# The one family whose tiny checkpoint the host's own loader takes: all its sizes are found from shapes.
-SD3 = next(row for row in FAMILIES if row.name == "SD 3")
 
 # What the weights are in, what is computed in (None: the same), and how far losses may be from those of fp32.
 PRECISIONS = {
@@ -75,35 +71,3 @@ def test_full_weights_of_8_bits_are_refused(workbench):
     for tune in ("attention", "all weights"):
         with pytest.raises(ValueError, match=r"quantized .*choose LoRA"):
             bench.tune(bench.target, tune)
-
-
-def scaled_checkpoints() -> tuple[dict, dict]:
-    """A checkpoint whose linear layers are fp8 with a scale each, and what it stands for in fp32."""
-    network = build(SD3).model.diffusion_model
-    plain = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    scaled = {**plain, "scaled_fp8": torch.tensor([], dtype=FP8)}
-    for name, layer in network.named_modules():
-        if name.startswith("joint_blocks.") and isinstance(layer, nn.Linear):
-            scale = layer.weight.abs().max().float() / torch.finfo(FP8).max
-            scaled[f"{name}.weight"] = (layer.weight / scale).to(FP8)
-            scaled[f"{name}.scale_weight"] = scale.clone()
-            plain[f"{name}.weight"] = scaled[f"{name}.weight"].float() * scale
-    return scaled, plain
-
-
-def test_scaled_fp8_is_tuned_by_lora_alone_and_learns_what_fp32_learns(workbench):
-    loader = importlib.import_module("comfy.sd")
-    if not SD3.known:
-        assert not hasattr(loader, "load_diffusion_model_state_dict")  # nor scaled weights
-        return
-    options = {"dtype": torch.float32}
-    with torch.inference_mode():
-        scaled, plain = scaled_checkpoints()
-        models = [loader.load_diffusion_model_state_dict(weights, model_options=options) for weights in (scaled, plain)]
-    bench, reference = (workbench(SD3, model=model) for model in models)
-    layers = models[0].model.diffusion_model.joint_blocks.modules()
-    held = [layer.weight for layer in layers if getattr(layer, "weight", None) is not None]
-    assert any(weight.dtype == FP8 or type(weight.data) is not torch.Tensor for weight in held)
-    with pytest.raises(ValueError, match=r"quantized .*choose LoRA"):
-        bench.tune(bench.target, "all weights")
-    assert learned(bench) == pytest.approx(learned(reference), rel=0.01)
