@@ -1,6 +1,6 @@
 """Families that are refused: not from a text, not to a picture, or not from these two alone."""
 
-from .configs import COSMOS, HUNYUAN_IMAGE, KANDINSKY, SMALL_COSMOS, SMALL_FLUX, TEXT, WIDTH, flux
+from .configs import COSMOS, HUNYUAN_IMAGE, KANDINSKY, SMALL_COSMOS, SMALL_FLUX, TEXT, TOKENS, WIDTH, flux
 from .family import Family
 from .no_pictures import DOES_NOT_RUN, NO_PICTURES, NO_TEXT, refused
 from .unets import SD2, SD15, SDXL, small
@@ -33,6 +33,7 @@ def wan(name: str, config: str, why: str, **changes) -> Family:
 
 
 SMALL_SOUND = {"audio_num_attention_heads": 2, "audio_attention_head_dim": 16, "audio_cross_attention_dim": 32}
+SMALL_SOUND |= {"connector_num_attention_heads": 2, "connector_attention_head_dim": 16}
 FOUR_LEVELS = {
     "channel_mult": [1, 1, 1, 1],
     "num_res_blocks": [1, 1, 1, 1],
@@ -228,6 +229,7 @@ PICTURES_IN = [
         {**SMALL_LTXV, **SMALL_SOUND, "image_model": "ltxav"},
         (128, 1, 8, 8),
         DOES_NOT_RUN,
+        text={"cross_attn": (TOKENS, 2 * WIDTH)},  # for the pictures and for the sound
     ),
     refused(
         "MiniMax H3",
