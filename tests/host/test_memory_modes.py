@@ -51,6 +51,7 @@ def test_two_models_that_share_weights_are_tuned_apart(studio):
 
 @pytest.mark.parametrize("stage", ["optimize", "tune"])
 def test_a_model_that_is_not_whole_on_its_device_is_refused_with_the_flags_named(studio, stage):
+    studio.sample(studio.model, studio.target)  # loaded, so that the host moves nothing when the run begins
     layer = studio.model.model.diffusion_model.out[2]
     whole = layer.weight
     try:
