@@ -10,7 +10,7 @@ from .denoiser import Conditioning, Denoiser, stratified_quantiles
 
 # Latent positions per forward and backward. Enough to keep a GPU busy, little enough to fit where sampling fits.
 POSITIONS_PER_FORWARD = 8192
-FOLLOW_EVERY = 32  # forward-equivalents of training to one of following the validation loss: three percent
+FOLLOW_EVERY = 50  # forward-equivalents of training to one of following the validation loss: two percent
 STRIDE = 3  # from one pair to the next that is looked at: soon all parts of the schedule have been
 
 
@@ -87,7 +87,7 @@ class Validation:
 
     @torch.no_grad()
     def follow(self, denoiser: Denoiser, conditioning: Conditioning, trained: int) -> float:
-        """What the mean has come to so far, estimated during a run at a few percent of its cost.
+        """What the mean has come to so far, estimated during a run at two percent of its cost.
 
         One pair at a time is looked at again; the others are taken to have changed as those did.
 

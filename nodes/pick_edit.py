@@ -53,10 +53,6 @@ class PickEdit:
                     {"tooltip": "The optimized conditioning from Optimize Embedding: the photo to the model."},
                 ),
                 "target": ("CONDITIONING", {"tooltip": "The target text, from CLIP Text Encode."}),
-                "eta": (
-                    "FLOAT",
-                    {"forceInput": True, "tooltip": "The eta of the pictures, from Interpolate Embedding, to report."},
-                ),
                 "samples": (
                     "INT",
                     {
@@ -67,6 +63,11 @@ class PickEdit:
                         "tooltip": "Noise samples with which each picture is looked at. 8-32; more is steadier, and "
                         "each costs two evaluations of the model.",
                     },
+                ),
+                # After the widget: older editors count an input like this one among the widgets of a saved workflow.
+                "eta": (
+                    "FLOAT",
+                    {"forceInput": True, "tooltip": "The eta of the pictures, from Interpolate Embedding, to report."},
                 ),
             },
             "optional": {

@@ -1,5 +1,7 @@
 """What the registry is told of the pack."""
 
+import subprocess
+import sys
 from urllib.parse import urlparse
 
 import pytest
@@ -23,6 +25,13 @@ def test_the_pictures_are_in_the_repository_that_is_named(name):
     url = urlparse(COMFY[name])
     assert url.path.startswith(f"{owner_and_name}/main/")
     assert (ROOT / url.path.removeprefix(f"{owner_and_name}/main/")).is_file()
+
+
+def test_the_registrys_security_checks_find_nothing():
+    """What `comfy node validate` runs besides reading pyproject.toml: it will refuse these."""
+    command = [sys.executable, "-m", "ruff", "check", str(ROOT), "--select", "S102,S307,E702"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
 
 
 def test_the_banner_is_21_by_9():

@@ -137,10 +137,12 @@ class Progress:
         self.say = text_sender(node_id)
         self.started = time.monotonic()
         self.next_preview = 0.0
+        self.done = 0
 
     def __call__(self, step: Step) -> None:
         # Newer hosts call their progress hook, which would notice, only a few times a second.
         comfy.model_management.throw_exception_if_processing_interrupted()
+        self.done = step.number
         now = time.monotonic()
         preview = None
         if self.previewer is not None and (now >= self.next_preview or step.number == step.total):
@@ -166,8 +168,10 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, exception: type | None, *_) -> None:
         self.console.close()
+        if exception is comfy.model_management.InterruptProcessingException:
+            self.say(f"cancelled after step {self.done}, the model is as it was")
 
 
 def counter(total: int) -> Callable[[], None]:

@@ -36,6 +36,7 @@ def main() -> None:
         sys.exit(f"Error: {error}")
     print(f"Host: {host}", flush=True)
     thumbnails.masked_photo().save(workflow.MASKED_PHOTO)
+    thumbnails.banner().save(hosts.ROOT / "assets" / "banner.png")
     with TemporaryDirectory() as home, Server(host, Path(home), cpu=True) as server, Client(server.address) as client:
         info = client.object_info()
         for name in options.only:

@@ -121,8 +121,9 @@ def grid(panels: list[Panel], columns: int = 2) -> Image.Image:
     return sheet
 
 
-def banner(photo: Image.Image, edit: Image.Image) -> Image.Image:
-    """The pack's picture in the registry: before and after, 21 by 9."""
+def banner() -> Image.Image:
+    """The pack's picture in the registry: the demo's photo and edit, 21 by 9."""
+    photo, edit = Image.open(workflow.PHOTO), Image.open(workflow.FOLDER / "imagic_demo.jpg")
     sheet = Image.new("RGB", (1260, 540), (38, 48, 74))
     pen = ImageDraw.Draw(sheet)
     for picture, left in ((photo, 470), (edit, 865)):

@@ -144,6 +144,11 @@ def finished(server) -> list[dict]:
     return list(requests.get(f"{server.address}/history", timeout=30).json().values())
 
 
+def said_on(page, node_id: int) -> str:
+    """What stands on a node, its widgets and the line that it was sent."""
+    return page.evaluate("(id) => app.graph.getNodeById(id).widgets.map((each) => `${each.value}`).join(' ')", node_id)
+
+
 def wait_until(true, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not true():
@@ -216,16 +221,16 @@ def test_progress_and_preview_are_seen_and_cancel_ends_it(page, server, pictures
     )
     page.wait_for_timeout(2500)  # for a second preview
     page.screenshot(path=pictures / "progress.png")
-    if server.host.version != "2024-03":  # older than lines on nodes
-        said = page.evaluate(
-            "(id) => app.graph.getNodeById(id).widgets.map((widget) => `${widget.value}`).join(' ')", stage
-        )
-        assert re.search(r"step \d+ of 9999, loss 0\.\d+, validation ~0\.\d+, \d+ s left", said)
+    tells = server.host.version != "2024-03"  # which is older than lines on nodes
+    if tells:
+        assert re.search(r"step \d+ of 9999, loss 0\.\d+, validation ~0\.\d+, \d+ s left", said_on(page, stage))
     press_cancel(page)
     wait_until(lambda: len(finished(server)) > before)
     page.wait_for_timeout(1000)
     page.screenshot(path=pictures / "cancelled.png")
     last = finished(server)[-1]
+    if tells:
+        assert re.search(r"cancelled after step \d+, the model is as it was", said_on(page, stage))
     # Hosts of March 2024 keep no more than that nothing came of it.
     assert not last["outputs"].get(str(ids()["The edit"]))
     if messages := last.get("status", {}).get("messages"):

@@ -1,6 +1,7 @@
 """The README's dozen lines, on the model that ships with the pack."""
 
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,9 @@ def results(tmp_path_factory):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL).group(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        code = code.replace("demo/photo.png", str(ROOT / "demo" / "photo.png"))
-        names = {}
-        exec(compile(code, "README.md", "exec"), names)
+        script = folder / "readme.py"
+        script.write_text(code.replace("demo/photo.png", str(ROOT / "demo" / "photo.png")), encoding="utf-8")
+        names = runpy.run_path(str(script))
     return folder, names
 
 

@@ -135,7 +135,7 @@ def test_the_validation_loss_is_the_mean_over_its_pairs():
     assert validation.loss(denoiser, prompt()) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-6)
 
 
-def test_following_it_ends_at_its_true_value_and_costs_three_percent():
+def test_following_it_ends_at_its_true_value_and_costs_two_percent():
     denoiser, latent = Gaussian(), photo()
     validation = Validation(denoiser, latent)
     before = validation.loss(denoiser, prompt(0))

@@ -121,7 +121,7 @@ def test_what_on_step_raises_ends_the_run_at_once_and_leaves_the_network_as_it_w
     with pytest.raises(Cancelled):
         stage(denoiser, photo(), conditioning, samples=8, on_step=cancel, **options)
     assert steps == [1, 2]
-    assert len(calls) == 1 + 2 + 1  # the validation set once, then two steps, then a pair of the set again
+    assert len(calls) == 1 + 2  # the validation set once, then two steps
     assert fingerprint(denoiser.network) == before
     assert torch.equal(conditioning["cross_attn"], prompt()["cross_attn"])
     assert not any(layer._forward_hooks for layer in denoiser.network.blocks.modules())
