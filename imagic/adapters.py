@@ -69,7 +69,7 @@ class LoRA:
         adapter.up = {name: state[f"{name}.lora_up.weight"].to(device) for name in names}
         for name in names:
             sizes = len(adapter.up[name]), *adapter.down[name].shape[1:]
-            if name not in modules or sizes != modules[name].weight.shape:
+            if name not in modules or sizes != _weight_shape(modules[name]):
                 raise ValueError(f"The LoRA does not fit this model at {name}: load the model that it was tuned on.")
         return adapter
 

@@ -1,5 +1,6 @@
 """What differs between families of networks: how a text is encoded, and how the network is called."""
 
+import inspect
 from typing import ClassVar
 
 import torch
@@ -126,10 +127,11 @@ def family_of(pipeline: DiffusionPipeline) -> Family:
             f"Imagic does not know the network of {name}: use a text-to-image pipeline of Stable Diffusion, SDXL, SD3, "
             "Flux or Qwen-Image."
         )
-    # What an inpainting model sees besides the noise are further channels.
+    # What an inpainting model sees besides the noise are further channels; what an edit model sees, further tokens.
     patch = config["patch_size"] ** 2 if issubclass(family, Packed) else 1
-    if config["out_channels"] not in (None, config["in_channels"] // patch):
-        raise ValueError(f"{name} takes a further picture as input: use the text-to-image model of the same family.")
+    more_channels = config["out_channels"] not in (None, config["in_channels"] // patch)
+    if more_channels or "image" in inspect.signature(type(pipeline).__call__).parameters:
+        raise ValueError(f"{name} takes a further picture as input: use the text-to-image pipeline of the same family.")
     extra = [key for key in ("time_cond_proj_dim", "class_embed_type", "encoder_hid_dim_type") if config.get(key)]
     if config.get("addition_embed_type") not in (None, "text_time"):
         extra.append("addition_embed_type")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMPipeline, EDMEulerScheduler, UNet2DModel
+from diffusers import DDIMScheduler, DDPMPipeline, EDMEulerScheduler, FluxKontextPipeline, UNet2DModel
 from PIL import Image
 
 from imagic.diffusers import DiffusersDenoiser, pictures, tune
 from imagic.diffusers.families import family_of
 from imagic.objective import denoising_loss
 
-from .pipelines import BETAS, FAMILIES, build, stable_diffusion, unet
+from .pipelines import BETAS, FAMILIES, build, flux, stable_diffusion, unet
 
 TEXT, STEPS, SIZE = "a brown dog", 3, 32
 # Qwen-Image's pipeline also rescales what guidance makes, so the two are held against each other without guidance.
@@ -115,6 +115,11 @@ def inpainting():
     return pipeline
 
 
+def editing():
+    parts = {name: part for name, part in flux().components.items() if part is not None}
+    return FluxKontextPipeline(**parts)
+
+
 def guided_by_the_timestep():
     pipeline = stable_diffusion()
     pipeline.register_modules(unet=unet(time_cond_proj_dim=8))
@@ -142,6 +147,7 @@ def edm():
     [
         (without_text, r"does not know the network of DDPMPipeline: use a text-to-image pipeline of .* Qwen-Image\.$"),
         (inpainting, "StableDiffusionPipeline takes a further picture as input"),
+        (editing, "FluxKontextPipeline takes a further picture as input: use the text-to-image pipeline"),
         (guided_by_the_timestep, "asks for time_cond_proj_dim, which Imagic cannot give it"),
         (quantized, "are quantized: load it in fp16, bf16 or fp32"),
         (edm, "does not know the noise levels of EDMEulerScheduler"),
