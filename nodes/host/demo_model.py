@@ -103,7 +103,10 @@ def _clip(folder: Path):
         tokenizer = comfy.sd1_clip.SD1Tokenizer
 
     clip = comfy.sd.CLIP(Target, embedding_directory=folder_paths.get_folder_paths("embeddings"))
-    clip.load_sd(all_token_rows(_weights(folder / "model.safetensors"), _read(folder / "config.json")["vocab_size"]))
+    config = _read(folder / "config.json")
+    weights = all_token_rows(_weights(folder / "model.safetensors"), config["vocab_size"])
+    # The model has no projection of its pooled text; newer hosts leave theirs as whatever was in memory.
+    clip.load_sd({**weights, "text_projection.weight": torch.eye(config["hidden_size"])})
     return clip
 
 

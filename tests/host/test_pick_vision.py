@@ -117,3 +117,10 @@ def test_what_does_not_go_together_is_refused_in_one_sentence(pick, studio, edit
     ):
         with pytest.raises(ValueError, match=message):
             pick([photo], **changes)
+
+
+def test_the_demo_models_pooled_text_is_one_of_its_tokens(studio):
+    """It has no projection, and what hosts leave in theirs may be anything."""
+    (tokens, extras) = studio.text("a blue cat sitting on the grass")[0]
+    distances = (tokens[0].float() - extras["pooled_output"].float()).abs().amax(-1)
+    assert distances.min() < 1e-2 < distances.max()
