@@ -64,10 +64,10 @@ class InterpolateEmbedding:
             )
         starts = optimized if len(optimized) == len(target) else optimized * len(target)
         pairs = list(zip(starts, target, strict=True))
-        return ([[_entry(start, end, value) for start, end in pairs] for value in etas], etas)
+        return ([[interpolated(start, end, value) for start, end in pairs] for value in etas], etas)
 
 
-def _entry(start: list, end: list, eta: float) -> list:
+def interpolated(start: list, end: list, eta: float) -> list:
     """One entry of a CONDITIONING. Areas, masks, controls and sizes are the target's."""
     start_text, _ = inputs.text_tensors(*start)
     end_text, fixed = inputs.text_tensors(*end)

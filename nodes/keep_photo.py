@@ -8,6 +8,7 @@ from ..imagic.keeping import FORWARD_EQUIVALENTS
 from . import inputs, report
 from .host.keeping import find_region, keep_photo
 from .host.training import latent_channels
+from .interpolate_embedding import interpolated
 
 PIXELS = 8  # to a latent position on each side, as hosts count them; only a mask's size depends on it
 
@@ -63,6 +64,11 @@ class KeepPhoto:
         inputs.within("threshold", threshold, 0, 0.95)
         photo = inputs.photo(latent, latent_channels(model))
         text, fixed = inputs.single_entry(optimized)
+        if len(target) == 1:
+            # As Interpolate Embedding has it at eta 0: of the target's length, which counts where a text is attended to
+            # together with the picture.
+            optimized = [interpolated(optimized[0], target[0], 0)]
+            text, fixed = inputs.single_entry(optimized)
         if region is None:
             wanted, _ = inputs.single_entry(target)
             area, cost = find_region(model, photo, text, wanted, fixed, threshold), FORWARD_EQUIVALENTS
