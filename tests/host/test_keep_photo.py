@@ -63,7 +63,7 @@ def test_a_size_that_the_text_names_is_told_to_the_model_for_the_photo_too(studi
     monkeypatch.setattr(studio.model.model, "extra_conds", extra_conds)
     tokens, extras = keep.optimized[0]
     sized = [[tokens, {**extras, "width": 1000, "height": 700}]]
-    model, _ = keep(optimized=sized)
+    model, _ = keep(optimized=sized, target=sized)
     told.clear()
     studio.sample(model, sized)
     # Once for the edit and once for the photo; the negative text names none.
