@@ -1,5 +1,8 @@
 """MODELs as they are in use: patched by other nodes, sharing weights with another, too large for the device."""
 
+import importlib
+import importlib.util
+
 import pytest
 import torch
 
@@ -47,6 +50,20 @@ def test_two_models_that_share_weights_are_tuned_apart(studio):
         assert torch.equal(studio.sample(model, studio.target)["samples"], picture)
     studio.sample(studio.model, studio.target)
     assert all(torch.equal(tensor, base[name]) for name, tensor in studio.weights().items())
+
+
+def test_a_model_that_torch_compiles_is_tuned_as_it_is_and_stays_one(studio):
+    """The host compiles when it samples; a run of some dozen steps would not earn the compiling back."""
+    if importlib.util.find_spec("comfy_extras.nodes_torch_compile") is None:
+        assert not hasattr(studio.model, "wrappers")  # the host of March 2024 knows neither
+        return
+    node = importlib.import_module("comfy_extras.nodes_torch_compile").TorchCompileModel
+    compiled = node.execute(studio.model, "inductor").result[0]
+    assert validation(studio.optimize(model=compiled)) == validation(studio.optimize())
+    answer = studio.tune(model=compiled)
+    assert validation(answer) == validation(studio.tune())
+    tuned = answer["result"][0]
+    assert tuned.wrappers.keys() == compiled.wrappers.keys() != studio.model.wrappers.keys()
 
 
 @pytest.mark.parametrize("stage", ["optimize", "tune"])
