@@ -108,7 +108,7 @@ def load(path: Path) -> Edit:
         raise NotAnEdit(f"{path.name} is no longer there: choose another edit, or save it again.") from None
     except NotAnEdit:
         raise
-    except (SafetensorError, ValueError, KeyError, OSError):
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError):
         raise NotAnEdit(f"{path.name} is damaged or incomplete: copy or save it again.") from None
 
 

@@ -100,7 +100,7 @@ class Flow:
     def sampler(self, steps: int) -> tuple[SchedulerMixin, Tensor]:
         """Euler's method from pure noise to none over the scheduler's own levels, and its sigmas [steps]."""
         scheduler = FlowMatchEulerDiscreteScheduler.from_config(self.config, stochastic_sampling=False)
-        shift = {"mu": self.mu} if self.config.use_dynamic_shifting else {}
+        shift = {"mu": self.mu} if self.config.get("use_dynamic_shifting") else {}
         scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps), **shift)
         return scheduler, scheduler.sigmas[:-1]
 

@@ -31,21 +31,27 @@ def find_region(model, samples: Tensor, optimized: Conditioning, target: Conditi
 
 
 def keep_photo(model, samples: Tensor, optimized: list, region: Tensor):
-    """A clone of MODEL whose samplers draw an edit of the photo, see `PhotoKeeper`."""
+    """A clone of MODEL whose samplers draw an edit of the photo, see `PhotoKeeper`.
+
+    Raises:
+        ValueError: MODEL keeps a photo already.
+    """
     keeping = model.clone()
+    if any(isinstance(function, PhotoKeeper) for function in keeping.model_options.get(_AFTER, [])):
+        raise ValueError("This MODEL keeps a photo already: connect the MODEL that went into the other Keep Photo.")
     keeper = PhotoKeeper(samples, optimized, region, keeping.model_options.get(_WRAPPER))
     keeping.set_model_unet_function_wrapper(keeper.look)
     keeping.set_model_sampler_post_cfg_function(keeper)
     return keeping
 
 
-_WRAPPER = "model_function_wrapper"
+_WRAPPER, _AFTER = "model_function_wrapper", "sampler_post_cfg_function"
 
 
 class PhotoKeeper:
     """A post-CFG function: turns the clean latent predicted for the edit into the photo plus what the edit changes.
 
-    It works with every sampler. One that adds no noise of its own gives the photo back exactly at eta 0.
+    It is for samplers that add no noise of their own: these give the photo back exactly at eta 0.
     """
 
     def __init__(self, latent: Tensor, optimized: list, region: Tensor, wrapper=None):
@@ -57,7 +63,7 @@ class PhotoKeeper:
             wrapper: the model function wrapper that the MODEL had, if any.
         """
         self.latent, self.optimized, self.region, self.wrapper = latent, optimized, region, wrapper
-        self.level, self.highest = -1.0, None
+        self.level, self.highest, self.levels = -1.0, None, None
         # The sampler's own noise, and the one that this step of it looks through.
         self.noise, self.through, self.steps = None, None, 0
         self.source, self.model = None, None
@@ -66,7 +72,7 @@ class PhotoKeeper:
         """A model function wrapper: shows the model the sample with this step's noise in place of the sampler's own."""
         noisy, sigma = args["input"], args["timestep"]
         count = len(args["cond_or_uncond"])
-        if not self._begins(noisy.chunk(count)[0], sigma):
+        if not self._begins(noisy.chunk(count)[0], sigma, args["c"].get("transformer_options", {})):
             other = (self.through - self.noise).repeat(count, *[1] * (noisy.ndim - 1))
             args = {**args, "input": noisy + _add_noise(self.model, torch.zeros_like(noisy), other, sigma)}
         if self.wrapper:
@@ -76,15 +82,18 @@ class PhotoKeeper:
     def __call__(self, args: dict) -> Tensor:
         noisy, sigma = args["input"], args["sigma"]
         photo = args["model"].process_latent_in(self.latent.to(noisy.device, noisy.dtype))
-        if self._begins(noisy, sigma):
+        run = args["model_options"].get("transformer_options", {})
+        if self._begins(noisy, sigma, run):
             self._begin(args, photo)
-        self.level = float(sigma.max())
+        self.level, self.levels = float(sigma.max()), run.get("sample_sigmas")
         noisy_photo = _add_noise(self.model, photo, self.through, sigma)
-        # All of them but this one: whatever else shapes the guidance shapes both alike.
-        options = {**args["model_options"], _WRAPPER: self.wrapper}
-        options["sampler_post_cfg_function"] = [f for f in options["sampler_post_cfg_function"] if f is not self]
-        if not self.wrapper:
-            del options[_WRAPPER]
+        # What shapes the guidance before this function shapes both alike; what comes after it is added to the edit.
+        before = args["model_options"][_AFTER]
+        options = {**args["model_options"], _AFTER: before[: before.index(self)]}
+        if options.get(_WRAPPER) == self.look:
+            options[_WRAPPER] = self.wrapper
+        if options.get(_WRAPPER) is None:
+            options.pop(_WRAPPER, None)
         explained = comfy.samplers.sampling_function(
             self.model, noisy_photo, sigma, args["uncond"], self.source, _cond_scale(args), options
         )
@@ -93,10 +102,23 @@ class PhotoKeeper:
             self.through = reordered(self.noise, self.steps)
         return edited_latent(photo, args["denoised"], explained, self.region.to(noisy.device, noisy.dtype))
 
-    def _begins(self, noisy: Tensor, sigma: Tensor) -> bool:
-        """Whether a sampler takes its first step here. Within a run levels only fall, or stay for a second look."""
-        level = float(sigma.max())
-        return level > self.level or level == self.highest or self.noise.shape != noisy.shape
+    def _begins(self, noisy: Tensor, sigma: Tensor, run: dict) -> bool:
+        """Whether a sampler takes its first step here.
+
+        Args:
+            run: the host's transformer options, which hold all levels of a run, an object of its own for each.
+        """
+        if self.noise is None or self.noise.shape != noisy.shape:
+            return True
+        levels = run.get("sample_sigmas")
+        if levels is None:
+            # March 2024 does not tell: most samplers' levels only fall within a run, or stay for a second look.
+            level = float(sigma.max())
+            return level > self.level or level == self.highest
+        if levels is self.levels or self.levels is None:
+            return levels is not self.levels
+        # A second sampler that goes on where the first one stopped still has its noise.
+        return not 0 < float(levels[0]) == float(self.levels[-1])
 
     def _begin(self, args: dict, photo: Tensor) -> None:
         """Find the noise that the sampler starts from, and what the model is to be told of the photo."""
@@ -116,7 +138,9 @@ class PhotoKeeper:
         another node has taken the wrapper's place since."""
         entries = [*args["cond"], *(args["uncond"] or [])]
         seen = any(entry.get(name) is not None for entry in entries for name in ("area", "control"))
-        return not seen and args["model_options"].get(_WRAPPER) == self.look
+        # Hosts that share a step out among several GPUs copy the levels, by which runs are told apart.
+        alone = "multigpu_clones" not in args["model_options"]
+        return alone and not seen and args["model_options"].get(_WRAPPER) == self.look
 
 
 def _add_noise(model, photo: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:

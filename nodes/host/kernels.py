@@ -1,7 +1,6 @@
 """Derivatives for kernels that ComfyUI computes some models with and that come without one."""
 
 import functools
-import importlib.util
 from collections.abc import Callable
 
 import torch
@@ -15,9 +14,10 @@ WITHOUT_BACKWARD = ("apply_rope_split_half", "rms_rope", "rms_rope_split_half")
 @functools.cache
 def give_a_backward() -> None:
     """Tell autograd the derivative of each kernel, by the plain PyTorch formula that its library has beside it."""
-    if importlib.util.find_spec("comfy_kitchen") is None:
+    try:
+        from comfy_kitchen.backends.eager import rope
+    except ImportError:  # an older host, or a library that has moved its formulas
         return
-    from comfy_kitchen.backends.eager import rope
 
     for name in WITHOUT_BACKWARD:
         formula = getattr(rope, name, None)
