@@ -30,8 +30,8 @@ class Workbench:
 
     def weights_are_untouched(self) -> bool:
         after = self.model.model.state_dict()
-        # As numbers, for torch does not compare tensors of 8-bit floats; and NaN is NaN, which some weights of a refused
-        # model are, for its class leaves them as memory happened to be.
+        # As numbers, for torch does not compare tensors of 8-bit floats. Some weights of refused models are NaN, for
+        # their classes leave them as memory happened to be.
         same = {"rtol": 0, "atol": 0, "equal_nan": True}
         return all(torch.allclose(after[name].float(), tensor.float(), **same) for name, tensor in self.before.items())
 
