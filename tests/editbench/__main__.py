@@ -36,7 +36,9 @@ def main() -> None:
     if unknown := set(options.methods or ()) - set(known):
         sys.exit(f"Error: no method {', '.join(sorted(unknown))}: choose from {', '.join(known)}.")
 
-    chosen = {name: known[name] for name in known if not options.methods or name in (*options.methods, methods.CEILING)}
+    wanted = set(options.methods or known)
+    wanted |= {methods.CEILING, *(known[name].like for name in wanted)}
+    chosen = {name: known[name] for name in known if name in wanted}
     group = "development" if options.development else "bench"
     todo, store = tasks(chosen, group, options.pairs), Store(chosen)
     if group == "bench":
@@ -45,7 +47,7 @@ def main() -> None:
     with processes(options.workers) as pool:
         run(todo, store, pool, options.workers)
 
-    judged = judge(todo, store)
+    judged = judge(chosen, todo, store)
     found = results.collect(chosen, judged, group)
     # A look at some of the pairs or methods must not take the place of the whole.
     whole = options.pairs is None and options.methods is None and not options.development

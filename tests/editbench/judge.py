@@ -8,7 +8,7 @@ from demo import classifier
 
 from . import metrics, pairs
 from .cost import Cost
-from .methods import CEILING
+from .methods import CEILING, Method
 from .store import Store, Task
 
 
@@ -27,7 +27,7 @@ class Judged:
     reconstruction_gap_db: float | None  # how far dial "0" is from what the autoencoder makes of the source
 
 
-def judge(todo: list[Task], store: Store) -> dict[tuple[str, str], list[Judged]]:
+def judge(known: dict[str, Method], todo: list[Task], store: Store) -> dict[tuple[str, str], list[Judged]]:
     """By method and group."""
     model, judged = classifier.load(), {}
     for group in dict.fromkeys(task.group for task in todo):
@@ -36,6 +36,9 @@ def judge(todo: list[Task], store: Store) -> dict[tuple[str, str], list[Judged]]
             ceiling = store.read(Task(CEILING, group, task.index))[0].pictures
             row = _judge(task, drawn[task.index], store, ceiling, model)
             judged.setdefault((task.method, group), []).append(row)
+        for name, method in known.items():
+            if (method.like, group) in judged:
+                judged[name, group] = judged[method.like, group]
     return judged
 
 

@@ -40,7 +40,7 @@ def collect(known: dict[str, Method], judged: Rows, group: str = "bench") -> dic
         "settings": {name: known[name].settings for name in dials},
         "sampler": {"name": "DDIM", "steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED},
         "versions": versions(),
-        "curves": {name: curve(judged[name, group]) for name in dials if name != CEILING},
+        "curves": {name: curve(judged[name, group], dials[name]) for name in dials if name != CEILING},
         "pairs": {name: [_line(row, dial) for row in judged[name, group]] for name, dial in dials.items()},
     }
 

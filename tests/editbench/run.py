@@ -18,11 +18,13 @@ WORKERS = 2
 
 
 def tasks(known: dict[str, methods.Method], group: str, limit: int | None) -> list[Task]:
-    """What to do in a group, pair by pair, so that whatever ends it early leaves whole pairs."""
+    """What to do in a group, pair by pair, so that whatever ends it early leaves whole pairs. What another method does
+    as well is not done twice."""
     return [
         Task(name, group, index)
         for index in range(len(pairs.group(group)))
         for name, method in known.items()
+        if method.like is None
         if index < min(size for size in (limit, getattr(method, group), index + 1) if size is not None)
     ]
 

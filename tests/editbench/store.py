@@ -10,12 +10,13 @@ from PIL import Image
 
 from demo import load
 
-from . import methods, studio
+from . import methods, pack, studio
 from .cost import Cost
 from .outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "editbench"
+DENOISER = [ROOT / "imagic" / "diffusers" / name for name in ("denoiser.py", "schedule.py")]
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,18 @@ class Task:
     index: int
 
 
+# Of `imagic`, what no training asks for: it may change without a rival's hours of training starting anew.
+AFTER_TRAINING = {"keeping.py", "scoring.py", "edit_file.py", "fingerprint.py"}
+
+
 def key(method: methods.Method) -> str:
-    """Of what decides a method's pictures: its settings and code, sampler, model, and where it trains, the pack."""
+    """Of what decides a method's pictures: its settings and code, sampler, model, and what it uses of the pack."""
     shared = {"steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED}
     files = [Path(studio.__file__), *sorted(load.MODEL.rglob("*.safetensors"))]
     if method.trains:
-        files += sorted((ROOT / "imagic").glob("*.py"))
+        files += sorted({*(ROOT / "imagic").glob("*.py"), *DENOISER} - {ROOT / "imagic" / n for n in AFTER_TRAINING})
+    if method.keeps:
+        files += [*(ROOT / "imagic" / name for name in sorted(AFTER_TRAINING)), Path(pack.__file__)]
     digest = hashlib.sha256(json.dumps([shared, method.settings, methods.source(method)]).encode())
     for file in files:
         digest.update(file.read_bytes())
@@ -43,7 +50,7 @@ class Store:
     """Outcomes under `folder`: a JSON file and a strip of pictures for each task."""
 
     def __init__(self, known: dict[str, methods.Method], folder: Path = FOLDER):
-        self.folders = {name: folder / f"{name}-{key(method)}" for name, method in known.items()}
+        self.folders = {name: folder / f"{method.like or name}-{key(method)}" for name, method in known.items()}
 
     def _path(self, task: Task) -> Path:
         return self.folders[task.method] / f"{task.group}-{task.index:03}.json"

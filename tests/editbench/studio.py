@@ -10,24 +10,17 @@ from torch import Tensor
 
 from demo import load
 from demo.training.data import to_pixels, to_tensor
-from imagic import interpolate
 from imagic.denoiser import Conditioning
 from imagic.diffusers import DiffusersDenoiser
-from imagic.keeping import edit_region, edited_latent, reordered
 from scripts import workflow
 from tests.imagic.gaussian import merged
 
 from .cost import Cost, Meter
-from .outcome import Outcome
 
 _SAMPLER = workflow.inputs(workflow.load(), "Sample each eta")
-_INTERPOLATION = workflow.inputs(workflow.load(), "C: from the photo to the target")
 
 # What the example workflow has, and therefore what users get.
 STEPS, GUIDANCE, SEED = _SAMPLER["steps"], _SAMPLER["cfg"], _SAMPLER["seed"]
-ETA = _INTERPOLATION["eta"]
-THRESHOLD = workflow.inputs(workflow.load(), "Keep the photo")["threshold"]
-ETAS = sorted({0.0, ETA, *map(float, _INTERPOLATION["sweep"].split(","))})
 
 PLAIN_STEPS = 50  # of the sample that wall time is compared with
 
@@ -79,38 +72,6 @@ class Studio:
         timesteps = self.scheduler.timesteps[-steps:]
         noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED))
         return self.decode(self.denoise(self.scheduler.add_noise(latent, noise, timesteps[:1]), conditioning, steps))
-
-    def sweep(self, outcome: Outcome, latent: Tensor, optimized: Conditioning, target: Conditioning) -> None:
-        """A picture for each eta, from a tuned model, as the example workflow draws them."""
-        with self.measured(outcome.target):
-            region = edit_region(self.denoiser, latent, optimized, target, threshold=THRESHOLD)
-        for eta in ETAS:
-            with self.measured(outcome.sample(f"{eta:g}")):
-                picture = self.sample_edit(latent, optimized, interpolate(optimized, target, eta), region)
-            outcome.pictures[f"{eta:g}"] = picture
-
-    @torch.no_grad()
-    def sample_edit(
-        self, latent: Tensor, optimized: Conditioning, conditioning: Conditioning, region: Tensor
-    ) -> np.ndarray:
-        """What the host's KSampler draws from a MODEL of Keep Photo."""
-        self.scheduler.set_timesteps(STEPS)
-        noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED))
-        noisy = self.scheduler.add_noise(latent, noise, self.scheduler.timesteps[:1])
-        texts = torch.cat([text["cross_attn"] for text in (self.empty, conditioning, self.empty, optimized)])
-        for number, timestep in enumerate(self.scheduler.timesteps):
-            alpha = self.scheduler.alphas_cumprod[timestep]
-            photo = self.scheduler.add_noise(latent, reordered(noise, number), timestep.view(1))
-            own = self.scheduler.add_noise(latent, noise, timestep.view(1))
-            pair = torch.cat([noisy + photo - own, photo])
-            noises = self.unet(pair.repeat_interleave(2, 0), timestep, texts).sample
-            guided = torch.lerp(noises[::2], noises[1::2], GUIDANCE)
-            edited, explained = ((pair - (1 - alpha).sqrt() * guided) / alpha.sqrt()).split(1)
-            clean = edited_latent(latent, edited, explained, region)
-            # The scheduler takes the noise that would have led to this clean latent.
-            implied = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
-            noisy = self.scheduler.step(implied, timestep, noisy).prev_sample
-        return self.decode(noisy)
 
     @torch.no_grad()
     def denoise(self, noisy: Tensor, conditioning: Conditioning, steps: int, guidance: float = GUIDANCE) -> Tensor:

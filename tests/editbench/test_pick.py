@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from . import pairs
-from .methods import pick
-from .studio import ETAS, STEPS
+from .methods import default
+from .pack import ETAS
+from .studio import STEPS
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +21,12 @@ def outcome():
         source=pair.source,
         edit=SimpleNamespace(source_caption=pair.edit.source_caption, target_caption=pair.edit.target_caption),
     )
-    return pick.edit(Studio(), blind)
+    return default.edit(Studio(), blind)
 
 
 def test_it_is_one_of_the_sweep_and_costs_all_of_it(outcome):
-    assert [*outcome.pictures] == [*(f"{eta:g}" for eta in ETAS), "pick"]
-    chosen = outcome.pictures["pick"]
+    assert [*outcome.pictures] == [*(f"{eta:g}" for eta in ETAS), default.PICKED]
+    chosen = outcome.pictures[default.PICKED]
     assert any(np.array_equal(chosen, outcome.pictures[f"{eta:g}"]) for eta in ETAS)
-    looked = 2 * pick.SAMPLES * (len(ETAS) + 1)
-    assert outcome.samples["pick"].forward_equivalents == 4 * STEPS * len(ETAS) + looked
+    looked = 2 * default.SAMPLES * (len(ETAS) + 1)
+    assert outcome.samples[default.PICKED].forward_equivalents == 4 * STEPS * len(ETAS) + looked

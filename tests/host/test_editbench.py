@@ -6,7 +6,7 @@ import torch
 from imagic.keeping import edit_region
 from scripts import workflow
 from tests.editbench import metrics, pairs
-from tests.editbench import studio as bench_module
+from tests.editbench.pack import THRESHOLD, sample_edit
 from tests.editbench.studio import Studio as Bench
 
 PAIR = pairs.development()[0]
@@ -33,10 +33,10 @@ def test_its_edit_is_the_picture_that_the_host_gives(studio, bench):
     latent = studio.encode(torch.from_numpy(PAIR.source.copy())[None] / 255)
     captions = PAIR.edit.source_caption, PAIR.edit.target_caption
     start, target = (studio.text(caption) for caption in captions)
-    keeping, _ = studio.keep(studio.model, latent, start, target, bench_module.THRESHOLD)
+    keeping, _ = studio.keep(studio.model, latent, start, target, THRESHOLD)
     theirs = studio.decode(studio.sample(keeping, target, **SETTINGS | {"latent_image": latent}))
     theirs = (theirs[0].clamp(0, 1) * 255).round().byte().numpy()
 
     clean, (start, target) = bench.encode(PAIR.source), [bench.text(caption) for caption in captions]
-    region = edit_region(bench.denoiser, clean, start, target, threshold=bench_module.THRESHOLD)
-    assert metrics.psnr(bench.sample_edit(clean, start, target, region), theirs) > 35
+    region = edit_region(bench.denoiser, clean, start, target, threshold=THRESHOLD)
+    assert metrics.psnr(sample_edit(bench, clean, start, target, region), theirs) > 35

@@ -14,8 +14,9 @@ from demo.scenes import VALUES
 from imagic import interpolate
 from imagic.diffusers import ImagicEdit, pictures
 from imagic.keeping import edit_region
-from tests.editbench import studio as bench_module
 from tests.editbench.metrics import psnr
+from tests.editbench.pack import THRESHOLD, sample_edit
+from tests.editbench.studio import Studio
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,10 +62,10 @@ def test_the_files_edit_goes_on(results):
 
 def test_the_picture_is_the_one_that_the_nodes_and_the_bench_draw(results):
     """Two samplers, the bench's own one held to the host's picture in tests/host."""
-    edit, bench = results[1]["edit"], bench_module.Studio()
+    edit, bench = results[1]["edit"], Studio()
     with bench.tuned(edit.update):
-        region = edit_region(bench.denoiser, edit.photo, edit.optimized, edit.anchor, threshold=bench_module.THRESHOLD)
+        region = edit_region(bench.denoiser, edit.photo, edit.optimized, edit.anchor, threshold=THRESHOLD)
         conditioning = interpolate(edit.optimized, edit.anchor, 1.2)
-        theirs = bench.sample_edit(edit.photo, edit.optimized, conditioning, region)
+        theirs = sample_edit(bench, edit.photo, edit.optimized, conditioning, region)
     ours = np.asarray(Image.open(results[0] / "hat.png"))
     assert psnr(ours, theirs) > 45

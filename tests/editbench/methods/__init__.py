@@ -3,10 +3,10 @@
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..outcome import Outcome
-from . import autoencoder, ddim_inversion, default, further_target, paper, peer, pick, sdedit
+from . import autoencoder, ddim_inversion, default, further_target, paper, peer, sdedit
 
 CEILING = "autoencoder"  # no method, but judged as one
 SLOW_SUBSET = 30  # pairs, the first six of each kind
@@ -20,7 +20,9 @@ class Method:
         settings: all that decides what it does besides its code. Another setting is another method to the cache.
         headline: the dial that is reported; None: the best on the development pairs, the same for all pairs.
         bench, development: how many pairs of each group it runs on, None for all.
-        trains: it uses `imagic`, whose code then is part of what decides.
+        trains: it uses `imagic` to train, whose code then is part of what decides.
+        keeps: and to keep the photo and to pick.
+        like: the method whose outcomes these are, reported at another dial.
     """
 
     edit: Callable[..., Outcome]
@@ -30,33 +32,31 @@ class Method:
     bench: int | None = None
     development: int | None = 0
     trains: bool = False
+    keeps: bool = False
+    like: str | None = None
 
 
+_DEFAULT = Method(
+    default.edit,
+    "this pack's default",
+    default.settings(),
+    headline=default.HEADLINE,
+    trains=True,
+    keeps=True,
+    development=None,
+)
 METHODS = {
     CEILING: Method(autoencoder.edit, "autoencoder alone", headline="truth", development=None),
-    "default": Method(
-        default.edit,
-        "this pack's default",
-        default.settings(),
-        headline=default.HEADLINE,
-        trains=True,
-        development=None,
-    ),
+    "default": _DEFAULT,
     "further_target": Method(
         further_target.edit,
         "default, tuned under a source caption",
         default.settings(),
         headline=default.HEADLINE,
         trains=True,
+        keeps=True,
     ),
-    "pick": Method(
-        pick.edit,
-        "default, eta picked by Pick Edit",
-        {**default.settings(), "samples": pick.SAMPLES},
-        headline=pick.HEADLINE,
-        trains=True,
-        development=None,
-    ),
+    "pick": replace(_DEFAULT, title="default, eta picked by Pick Edit", headline=default.PICKED, like="default"),
     "paper": Method(paper.edit, "the paper's recipe", paper.SETTINGS, bench=SLOW_SUBSET, development=5, trains=True),
     "sdedit": Method(sdedit.edit, "SDEdit", sdedit.SETTINGS, development=None),
     "ddim_inversion": Method(ddim_inversion.edit, "DDIM inversion", development=None),

@@ -1,13 +1,20 @@
-"""The pack as it ships: the defaults of its functions, and eta and sampler of its example workflow."""
+"""The pack as it ships: the defaults of its functions, and eta and sampler of its example workflow; and the eta of
+each pair that Pick Edit takes from the sweep, which sees no truth."""
 
 import inspect
 
-from imagic import fine_tune, optimize_embedding
+import torch
 
+from imagic import fine_tune, optimize_embedding
+from imagic.scoring import rank
+
+from ..cost import Cost
 from ..outcome import Outcome
-from ..studio import ETA, ETAS, THRESHOLD
+from ..pack import ETA, ETAS, THRESHOLD, sweep
 
 HEADLINE = f"{ETA:g}"
+PICKED = "pick"
+SAMPLES = 8  # Pick Edit's default
 
 
 def settings() -> dict:
@@ -21,7 +28,7 @@ def settings() -> dict:
         }
         for stage, function in stages.items()
     }
-    return {**defaults, "etas": ETAS, "eta": ETA, "threshold": THRESHOLD}
+    return {**defaults, "etas": ETAS, "eta": ETA, "threshold": THRESHOLD, "pick_samples": SAMPLES}
 
 
 def edit(studio, pair) -> Outcome:
@@ -33,5 +40,12 @@ def edit(studio, pair) -> Outcome:
     with studio.measured(outcome.target, weight_gradients=True):
         update, _ = fine_tune(studio.denoiser, latent, optimized)
     with studio.tuned(update):
-        studio.sweep(outcome, latent, optimized, target)
+        sweep(studio, outcome, latent, optimized, target)
+    dials, looking = list(outcome.pictures), Cost()
+    with studio.measured(looking):
+        candidates = [studio.encode(outcome.pictures[dial]) for dial in dials]
+        ranking = rank(studio.denoiser, latent, torch.cat(candidates), optimized, target, samples=SAMPLES)
+    # To choose among all of them, all have to be drawn.
+    outcome.samples[PICKED] = sum((outcome.samples[dial] for dial in dials), looking)
+    outcome.pictures[PICKED] = outcome.pictures[dials[ranking.order[0]]]
     return outcome

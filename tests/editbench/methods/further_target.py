@@ -3,6 +3,7 @@
 from imagic import fine_tune, optimize_embedding
 
 from ..outcome import Outcome
+from ..pack import ETA, sweep
 
 
 def edit(studio, pair) -> Outcome:
@@ -15,5 +16,5 @@ def edit(studio, pair) -> Outcome:
     with studio.tuned(update):
         with studio.measured(outcome.target):
             target = studio.text(pair.edit.target_caption)
-        studio.sweep(outcome, latent, optimized, target)
+        sweep(studio, outcome, latent, optimized, target, (0.0, ETA))
     return outcome
