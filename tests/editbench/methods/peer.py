@@ -4,6 +4,7 @@ import copy
 import hashlib
 import importlib.util
 import os
+from contextlib import redirect_stderr
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +46,8 @@ def edit(studio, pair) -> Outcome:
     )
     pipeline.set_progress_bar_config(disable=True)
     torch.manual_seed(SEED)
-    with studio.measured(outcome.target):
+    # Its progress bar cannot be switched off.
+    with studio.measured(outcome.target), open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
         pipeline.train(pair.edit.target_caption, Image.fromarray(pair.source), height=SIZE, width=SIZE)
     for alpha in ALPHAS:
         with studio.measured(outcome.sample(f"{alpha:g}")):
