@@ -5,6 +5,7 @@ So at every noise level the model is asked twice: for the clean latent behind th
 and for the one behind the photo itself, noised with the same noise, under the optimized embedding. Their difference is
 what the edit changes; it is added to the photo (FlowEdit, arXiv 2412.08629; Direct Inversion, arXiv 2310.01506). What
 the model cannot explain of the photo cancels out, so eta 0 gives the photo back exactly, tuned well or not at all.
+Where the edit changes much it is let go: the rest of a photo that is no longer there stands as a ghost in its place.
 Every step looks through other noise, as in FlowEdit: a single noise, looked through from the first step to the last,
 is taken for a picture of its own, and animals turn round.
 """
@@ -27,13 +28,19 @@ SOFTNESS = 0.3  # half the width of a region's edge, as a share of the threshold
 def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tensor) -> Tensor:
     """The clean latent of the edit: the photo plus what the edit changes.
 
+    As the change grows from nothing to the photo's own contrast (the deviation of its latent), what the model could not
+    explain of the photo is let go, and the sample itself takes its place.
+
     Args:
         photo: the clean latent, [1, C, ...].
         edited: predicted behind the sample under the edit's conditioning, [N, C, ...].
         explained: predicted behind the photo, noised with the same noise, under the optimized embedding, [N, C, ...].
         region: where the photo may change, 0..1, [1, 1, ...].
     """
-    return photo + region * (edited - explained)
+    change = edited - explained
+    contrast = photo.std().clamp_min(torch.finfo(photo.dtype).tiny)
+    gone = (_size(change) / contrast).clamp(max=1)
+    return photo + region * (change - gone * (photo - explained))
 
 
 def reordered(noise: Tensor, step: int) -> Tensor:
@@ -88,11 +95,16 @@ def region_of(change: Tensor, threshold: float) -> Tensor:
     """Where a change [N, C, ..., H, W] is large: a mask [N, 1, ..., H, W], 0..1 with a soft edge."""
     if threshold == 0:
         return torch.ones_like(change[:, :1])
-    size = _smooth(change.square().mean(1, keepdim=True)).sqrt()
+    size = _size(change)
     # Not the very largest, which may be a single position.
     largest = torch.quantile(size.flatten(1), 0.95, dim=1).view(-1, *[1] * (size.ndim - 1))
     share = size / largest.clamp_min(torch.finfo(size.dtype).tiny)
     return ((share - (1 - SOFTNESS) * threshold) / (2 * SOFTNESS * threshold)).clamp(0, 1)
+
+
+def _size(change: Tensor) -> Tensor:
+    """How large a change [N, C, ..., H, W] is around each position: the root of its mean square, [N, 1, ..., H, W]."""
+    return _smooth(change.square().mean(1, keepdim=True)).sqrt()
 
 
 def _smooth(values: Tensor) -> Tensor:

@@ -19,10 +19,29 @@ def test_without_a_difference_the_photo_stays_bit_for_bit():
 
 
 def test_only_the_region_takes_on_the_difference():
-    latent, region = torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 4, 4)
+    latent, region = torch.randn(1, 2, 4, 4), torch.zeros(1, 1, 4, 4)
     region[..., 0, 0], region[..., 1, 1] = 1, 0.5
-    edit = edited_latent(latent, torch.full((1, 2, 4, 4), 5.0), torch.full((1, 2, 4, 4), 3.0), region)
-    assert torch.equal(edit, 2 * region.expand(1, 2, 4, 4))
+    edit = edited_latent(latent, latent + 2.0, latent, region)
+    torch.testing.assert_close(edit - latent, 2 * region.expand(1, 2, 4, 4))
+    assert torch.equal(edit[..., 2:, :], latent[..., 2:, :])
+
+
+@given(st.integers(0, 2**32), st.floats(0, 3), st.floats(1e-2, 1e2))
+def test_the_more_the_edit_changes_the_less_is_left_of_what_the_model_could_not_explain(seed, share, scale):
+    """All of it without a change, none of it from a change as large as the photo's own contrast on."""
+    generator = torch.Generator().manual_seed(seed)
+    latent, explained = (scale * torch.randn(1, 4, 6, 6, generator=generator) for _ in range(2))
+    # The same everywhere, so its size needs no neighbours.
+    change = torch.full_like(latent, share * float(latent.std()))
+    edit = edited_latent(latent, explained + change, explained, torch.ones(1, 1, 6, 6))
+    left = max(0.0, 1 - share)
+    torch.testing.assert_close(edit, explained + change + left * (latent - explained), rtol=1e-4, atol=1e-4 * scale)
+
+
+def test_an_even_photo_is_edited_too():
+    latent = torch.zeros(1, 4, 6, 6)
+    edited = torch.randn(1, 4, 6, 6)
+    assert torch.equal(edited_latent(latent, edited, latent, torch.ones(1, 1, 6, 6)), edited)
 
 
 def test_each_step_has_noise_of_its_own_made_of_the_same_numbers():
