@@ -16,9 +16,9 @@ from .denoiser import Conditioning, Denoiser
 from .objective import denoising_losses
 
 # What a text says is decided at the noisy end of the schedule; at the clean end the artifacts of sampling decide.
-CLEANEST = 0.6
+CLEANEST = 0.5
 # A picture shows the edit if it has this share of the best alignment among the candidates.
-SHOWS = 0.9
+SHOWS = 0.95
 
 
 @dataclass

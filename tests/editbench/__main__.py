@@ -41,9 +41,6 @@ def main() -> None:
     chosen = {name: known[name] for name in known if name in wanted}
     group = "development" if options.development else "bench"
     todo, store = tasks(chosen, group, options.pairs), Store(chosen)
-    if group == "bench":
-        undecided = {name: method for name, method in chosen.items() if method.headline is None}
-        todo += tasks({methods.CEILING: known[methods.CEILING], **undecided}, "development", options.pairs)
     with processes(options.workers) as pool:
         run(todo, store, pool, options.workers)
 

@@ -25,11 +25,7 @@ Rows = dict[tuple[str, str], list[Judged]]
 
 def collect(known: dict[str, Method], judged: Rows, group: str = "bench") -> dict:
     """Everything that results.json holds."""
-    dials = {
-        name: headline(method, judged.get((name, "development")) or judged[name, group])
-        for name, method in known.items()
-        if (name, group) in judged
-    }
+    dials = {name: headline(method, judged[name, group]) for name, method in known.items() if (name, group) in judged}
     summaries = {name: summary(judged[name, group], dial) for name, dial in dials.items()}
     if "further_target" in dials and "default" in dials:
         further = further_target(judged["further_target", group], dials["further_target"])
@@ -189,7 +185,7 @@ def _explanation(results: dict) -> str:
         "- **untouched**, **whole**: median PSNR against the true edit, in that region and of everything. **η = 0**: "
         "median distance of the reconstruction from what the autoencoder makes of the photo.",
         "- **Setting**: η, α, strength, or the text that was inverted under. The default's and the peer's are what "
-        "they ship with; the others' are the best single ones on development pairs.",
+        "they ship with; the others' are the best single ones on these very pairs, which favours them.",
         "- **Choosing**: the best single setting is the one η (or strength ...) for all pairs with the highest score "
         "on these very pairs; the best per pair is what one who sees the truth would choose, which is more than any "
         "method can. Pick Edit sees neither truth nor classifier, and pays for drawing every η and looking at it.\n"

@@ -33,9 +33,9 @@ def best_per_pair(rows: list[Judged]) -> float:
     return mean(any(figures.success for figures in row.figures.values()) for row in rows)
 
 
-def headline(method: Method, development: list[Judged]) -> str:
+def headline(method: Method, rows: list[Judged]) -> str:
     """The one dial a method is reported at."""
-    return method.headline or best_dial(development)
+    return method.headline or best_dial(rows)
 
 
 def summary(rows: list[Judged], dial: str) -> dict:

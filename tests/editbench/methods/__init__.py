@@ -18,7 +18,8 @@ class Method:
     Args:
         edit: makes an `Outcome` with the pictures of one pair, by dial: η, strength, or whatever the method can turn.
         settings: all that decides what it does besides its code. Another setting is another method to the cache.
-        headline: the dial that is reported; None: the best on the development pairs, the same for all pairs.
+        headline: the dial that is reported; None: the best single one on the pairs that it is reported on, the
+            same for all, which favours a rival.
         bench, development: how many pairs of each group it runs on, None for all.
         trains: it uses `imagic` to train, whose code then is part of what decides.
         keeps: and to keep the photo and to pick.
