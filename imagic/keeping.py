@@ -28,8 +28,9 @@ SOFTNESS = 0.3  # half the width of a region's edge, as a share of the threshold
 def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tensor) -> Tensor:
     """The clean latent of the edit: the photo plus what the edit changes.
 
-    As the change grows from nothing to the photo's own contrast (the deviation of its latent), what the model could not
-    explain of the photo is let go, and the sample itself takes its place.
+    As the change grows, what the model could not explain of the photo is let go, and the sample itself takes its place:
+    half of it where the change is half of the photo's own contrast (the deviation of its latent). By the square of the
+    change, for at eta 0 rounding alone makes one, and what follows from it must not grow from step to step.
 
     Args:
         photo: the clean latent, [1, C, ...].
@@ -39,7 +40,7 @@ def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tens
     """
     change = edited - explained
     contrast = photo.std().clamp_min(torch.finfo(photo.dtype).tiny)
-    gone = (_size(change) / contrast).clamp(max=1)
+    gone = (2 * (_size(change) / contrast).square()).clamp(max=1)
     return photo + region * (change - gone * (photo - explained))
 
 

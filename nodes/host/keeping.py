@@ -49,7 +49,7 @@ _WRAPPER, _AFTER = "model_function_wrapper", "sampler_post_cfg_function"
 
 
 class PhotoKeeper:
-    """A post-CFG function: turns the clean latent predicted for the edit into the photo plus what the edit changes.
+    """A post-CFG function: turns the clean latent predicted for the edit into `edited_latent`.
 
     It is for samplers that add no noise of their own: these give the photo back exactly at eta 0.
     """

@@ -16,7 +16,7 @@ from .outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "editbench"
-DENOISER = [ROOT / "imagic" / "diffusers" / name for name in ("denoiser.py", "schedule.py")]
+DENOISER = [ROOT / "imagic" / "diffusers" / name for name in ("denoiser.py", "families.py", "schedule.py")]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Task:
 
 
 # Of `imagic`, what no training asks for: it may change without a rival's hours of training starting anew.
-AFTER_TRAINING = {"keeping.py", "scoring.py", "edit_file.py", "fingerprint.py"}
+AFTER_TRAINING, BESIDE = ("keeping.py", "scoring.py"), ("edit_file.py", "fingerprint.py")
 
 
 def key(method: methods.Method) -> str:
@@ -37,9 +37,10 @@ def key(method: methods.Method) -> str:
     shared = {"steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED}
     files = [Path(studio.__file__), *sorted(load.MODEL.rglob("*.safetensors"))]
     if method.trains:
-        files += sorted({*(ROOT / "imagic").glob("*.py"), *DENOISER} - {ROOT / "imagic" / n for n in AFTER_TRAINING})
+        asked = [file for file in (ROOT / "imagic").glob("*.py") if file.name not in AFTER_TRAINING + BESIDE]
+        files += sorted(asked) + DENOISER
     if method.keeps:
-        files += [*(ROOT / "imagic" / name for name in sorted(AFTER_TRAINING)), Path(pack.__file__)]
+        files += [*(ROOT / "imagic" / name for name in AFTER_TRAINING), Path(pack.__file__)]
     digest = hashlib.sha256(json.dumps([shared, method.settings, methods.source(method)]).encode())
     for file in files:
         digest.update(file.read_bytes())

@@ -28,20 +28,43 @@ def test_only_the_region_takes_on_the_difference():
 
 @given(st.integers(0, 2**32), st.floats(0, 3), st.floats(1e-2, 1e2))
 def test_the_more_the_edit_changes_the_less_is_left_of_what_the_model_could_not_explain(seed, share, scale):
-    """All of it without a change, none of it from a change as large as the photo's own contrast on."""
+    """All of it without a change, half of it at half of the photo's own contrast, none of it at all of that."""
     generator = torch.Generator().manual_seed(seed)
     latent, explained = (scale * torch.randn(1, 4, 6, 6, generator=generator) for _ in range(2))
     # The same everywhere, so its size needs no neighbours.
     change = torch.full_like(latent, share * float(latent.std()))
     edit = edited_latent(latent, explained + change, explained, torch.ones(1, 1, 6, 6))
-    left = max(0.0, 1 - share)
+    left = max(0.0, 1 - 2 * share**2)
     torch.testing.assert_close(edit, explained + change + left * (latent - explained), rtol=1e-4, atol=1e-4 * scale)
 
 
-def test_an_even_photo_is_edited_too():
-    latent = torch.zeros(1, 4, 6, 6)
-    edited = torch.randn(1, 4, 6, 6)
-    assert torch.equal(edited_latent(latent, edited, latent, torch.ones(1, 1, 6, 6)), edited)
+@pytest.mark.parametrize("shape", [(2, 4, 12, 12), (2, 16, 1, 12, 12)])
+def test_each_place_of_each_sample_lets_go_by_its_own_change(shape):
+    latent, explained = torch.randn(1, *shape[1:]), torch.zeros(1, *shape[1:]).expand(shape)
+    change = torch.zeros(shape)
+    change[0, ..., :6, :] = 10  # of the first one the upper half, of the second one nothing
+    edit = edited_latent(latent, explained + change, explained, torch.ones(1, *[1] * (len(shape) - 3), 12, 12))
+    torch.testing.assert_close(edit[0, ..., :5, :], change[0, ..., :5, :])
+    assert torch.equal(edit[0, ..., 7:, :], latent[0, ..., 7:, :])
+    assert torch.equal(edit[1], latent[0])
+
+
+def test_rounding_at_eta_zero_stays_rounding():
+    """Twenty steps of a model that explains the photo badly, and every prediction a thousandth off."""
+    generator = torch.Generator().manual_seed(0)
+    latent, explained = (torch.randn(1, 4, 16, 16, generator=generator) for _ in range(2))
+    state = latent
+    for _ in range(20):
+        edited = explained + (state - latent) + 1e-3 * torch.randn(latent.shape, generator=generator)
+        state = edited_latent(latent, edited, explained, torch.ones(1, 1, 16, 16))
+    assert (state - latent).square().mean().sqrt() < 0.006  # the square root of twenty, and a fifth
+
+
+def test_an_even_photo_is_edited_and_kept():
+    latent, edited = torch.zeros(1, 4, 6, 6), torch.randn(1, 4, 6, 6)
+    everywhere = torch.ones(1, 1, 6, 6)
+    assert torch.equal(edited_latent(latent, edited, edited / 2, everywhere), edited)
+    assert torch.equal(edited_latent(latent, edited, edited, everywhere), latent)
 
 
 def test_each_step_has_noise_of_its_own_made_of_the_same_numbers():

@@ -37,9 +37,11 @@ def test_alignment_is_the_way_gone_towards_the_target(prediction):
 
 def test_the_most_faithful_of_those_that_show_the_edit_wins():
     denoiser, source = Gaussian(), photo()
-    ranking = rank(denoiser, source, candidates(denoiser, source, 0.0, 0.5, 0.95, 1.0, 0.92), prompt(0), prompt(1))
-    assert ranking.order == [4, 2, 3, 1, 0]
-    assert ranking.forward_equivalents == 2 * 8 * 6
+    ranking = rank(
+        denoiser, source, candidates(denoiser, source, 0.0, 0.5, 0.98, 1.0, 0.96, 0.93), prompt(0), prompt(1)
+    )
+    assert ranking.order == [4, 2, 3, 5, 1, 0]  # 0.93 of the way does not show it yet
+    assert ranking.forward_equivalents == 2 * 8 * 7
 
 
 def test_where_nothing_moves_towards_the_target_the_least_bad_wins():
@@ -100,6 +102,6 @@ def test_patches_tell_what_is_still_in_its_place():
 
 
 def test_ranking_takes_any_two_measures():
-    ranking = ranked(torch.tensor([0.0, 0.5, 0.48, 0.46]), torch.tensor([1.0, 0.2, 0.6, 0.5]))
+    ranking = ranked(torch.tensor([0.0, 0.5, 0.49, 0.48]), torch.tensor([1.0, 0.2, 0.6, 0.5]))
     assert ranking.order == [2, 3, 1, 0]
     assert ranking.forward_equivalents == 0

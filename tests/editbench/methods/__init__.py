@@ -52,7 +52,7 @@ METHODS = {
     "further_target": Method(
         further_target.edit,
         "default, tuned under a source caption",
-        default.settings(),
+        further_target.settings(),
         headline=default.HEADLINE,
         trains=True,
         keeps=True,
@@ -68,9 +68,7 @@ def available() -> dict[str, Method]:
     """The methods that can run here: with PEER set, the diffusers community pipeline as well."""
     if path := os.environ.get("PEER"):
         settings = peer.settings(path)
-        return METHODS | {
-            "peer": Method(peer.edit, "diffusers community pipeline", settings, peer.HEADLINE, bench=SLOW_SUBSET)
-        }
+        return METHODS | {"peer": Method(peer.edit, "diffusers community pipeline", settings, bench=SLOW_SUBSET)}
     return METHODS
 
 

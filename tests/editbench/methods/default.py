@@ -14,7 +14,7 @@ from ..pack import ETA, ETAS, THRESHOLD, sweep
 
 HEADLINE = f"{ETA:g}"
 PICKED = "pick"
-SAMPLES = 8  # Pick Edit's default
+SAMPLES = inspect.signature(rank).parameters["samples"].default
 
 
 def settings() -> dict:

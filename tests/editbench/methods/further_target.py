@@ -4,6 +4,14 @@ from imagic import fine_tune, optimize_embedding
 
 from ..outcome import Outcome
 from ..pack import ETA, sweep
+from . import default
+
+ETAS = [0.0, ETA]
+
+
+def settings() -> dict:
+    """The default's, which is not swept here."""
+    return {name: value for name, value in default.settings().items() if name != "pick_samples"} | {"etas": ETAS}
 
 
 def edit(studio, pair) -> Outcome:
@@ -16,5 +24,5 @@ def edit(studio, pair) -> Outcome:
     with studio.tuned(update):
         with studio.measured(outcome.target):
             target = studio.text(pair.edit.target_caption)
-        sweep(studio, outcome, latent, optimized, target, (0.0, ETA))
+        sweep(studio, outcome, latent, optimized, target, ETAS)
     return outcome

@@ -20,7 +20,6 @@ from ..outcome import Outcome
 from ..studio import GUIDANCE, SEED, STEPS
 
 ALPHAS = [0.0, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5]
-HEADLINE = "1.2"  # its own default
 
 _SCALE = 0.18215  # Stable Diffusion's, which the pipeline has in its code
 
