@@ -4,9 +4,10 @@
     make editbench PAIRS=10                            a quick look, written to build/editbench/quick
     make editbench PEER=path/imagic_stable_diffusion.py   and that diffusers community pipeline as a rival
 
-One file an idea: `pairs` (what is edited), `studio` (model, sampler and settings that all methods share), `cost` (how
-evaluations are counted), `methods/` (one file a method), `run` and `store` (all of it, on several cores, resumable),
-`metrics` (a picture against its truth), `judge` (all pictures), `summary`, `results` and `plots` (what is written).
+One file an idea: `pairs` (what is edited), `studio` (model, sampler and settings that all methods share), `pack` (what
+this pack adds to sampling), `cost` (how evaluations are counted), `methods/` (one file a method), `run` and `store`
+(all of it, on several cores, resumable), `metrics` (a picture against its truth), `judge` (all pictures), `summary`,
+`results` and `plots` (what is written).
 """
 
 import argparse
@@ -24,7 +25,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.editbench", description=__doc__)
-    parser.add_argument("--pairs", type=int, help="the first so many pairs of each group; default: all")
+    parser.add_argument("--pairs", type=int, help="the first so many pairs; default: all")
     parser.add_argument("--methods", nargs="+", help="only these; default: all")
     parser.add_argument("--development", action="store_true", help="on the development pairs alone, to choose settings")
     parser.add_argument("--workers", type=int, default=WORKERS, help="processes, of one thread each")

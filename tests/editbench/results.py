@@ -108,7 +108,7 @@ def markdown(results: dict, known: dict[str, Method], command: str) -> str:
         "## Choosing the setting\n",
         _table(
             ("method", "edit score as reported", "best single setting", "best setting per pair"),
-            [(known[name].title, *_choice_cells(summaries[name])) for name in methods],
+            [(known[name].title, *_choice_cells(summaries[name])) for name in methods if known[name].swept],
         ),
         "## Cost of a whole edit\n",
         _table(
@@ -184,14 +184,15 @@ def _explanation(results: dict) -> str:
         "attributes alone decide. The interval is a percentile bootstrap over pairs.",
         "- **untouched**, **whole**: median PSNR against the true edit, in that region and of everything. **η = 0**: "
         "median distance of the reconstruction from what the autoencoder makes of the photo.",
-        "- **Setting**: η, α, strength, or the text that was inverted under. The default's and the peer's are what "
-        "they ship with; the others' are the best single ones on these very pairs, which favours them.",
+        "- **Setting**: η, α, strength, or the text that was inverted under. This pack's are what it ships with; its "
+        "rivals' are the best single ones on these very pairs, which favours them.",
         "- **Choosing**: the best single setting is the one η (or strength ...) for all pairs with the highest score "
         "on these very pairs; the best per pair is what one who sees the truth would choose, which is more than any "
         "method can. Pick Edit sees neither truth nor classifier, and pays for drawing every η and looking at it.\n"
         "- **Forward-equivalents**: one network evaluation on one latent is 1, a backward through activations 1 more, "
         "a weight gradient 1 more; counted by hooks. **Plain samples**: wall time over that of one 50-step sample with "
-        "guidance in the same process just before. Medians over pairs, one picture sampled.",
+        "guidance in the same process just before. Medians over pairs, one picture sampled. The default's further "
+        "target is what it takes where it was tuned under a caption of the photo, with that row's edit score.",
         *(
             f"- {METHODS[name].title}: `{json.dumps(values)}`"
             for name, values in settings.items()

@@ -34,7 +34,7 @@ def test_no_training_saw_a_scene_or_its_combination():
         assert scene.attributes not in combinations
 
 
-def test_settings_are_chosen_on_other_pictures_than_they_are_reported_on():
+def test_our_settings_are_chosen_on_other_pictures_than_they_are_reported_on():
     seen = [pair.edit.scene.seed for pair in (*bench(), *development())]
     assert len(set(seen)) == len(seen) == 140
     elsewhere = {edit.scene.seed for edit in draw_edits(2, seed=20)} | {PHOTO.seed}  # the host tests' and the demo's

@@ -1,6 +1,7 @@
 """What is written has the fields that others read, and says what was judged."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,8 @@ from demo.scenes.edits import KINDS
 from . import methods, metrics, pairs, plots, results
 from .cost import Cost
 from .judge import Judged
-from .summary import best_dial, summary
+from .methods.default import PICKED
+from .summary import best_dial, curve, summary
 from .test_metrics import judged as figures_of_truth
 from .test_metrics import seen
 
@@ -72,6 +74,22 @@ def test_who_sees_the_truth_chooses_best():
     figures = summary([row(0, ("0",)), row(1, (EDIT,)), row(2, ("0", EDIT)), row(3, ("0",))], EDIT)
     assert figures["edit_score"] == figures["best_single_setting"] == 0.5
     assert figures["best_setting_per_pair"] == 0.75
+
+
+def picked(index: int) -> Judged:
+    """A pair on which the pick is right and no single eta is."""
+    both = row(index, ("0", EDIT))
+    figures = {**both.figures, PICKED: figures_of_truth(both.pair)}
+    return replace(both, figures=figures, samples={**both.samples, PICKED: Cost(200, 8.0)})
+
+
+def test_the_pick_is_no_setting_of_its_own():
+    rows = [picked(0), picked(1)]
+    assert best_dial(rows) != PICKED
+    assert [point["setting"] for point in curve(rows, EDIT)] == ["0", EDIT]
+    assert [point["setting"] for point in curve(rows, PICKED)] == [PICKED]
+    figures = summary(rows, PICKED)
+    assert (figures["edit_score"], figures["best_single_setting"], figures["forward_equivalents"]) == (1, 0, 230)
 
 
 def test_results_begin_with_the_summary_and_its_fields(found, tmp_path):

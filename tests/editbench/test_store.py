@@ -8,6 +8,7 @@ import pytest
 
 from . import methods, run, studio
 from .cost import Cost
+from .judge import judge
 from .outcome import Outcome
 from .store import Store, Task
 
@@ -61,6 +62,18 @@ def test_what_is_done_is_not_done_again(tmp_path, capsys, monkeypatch):
 
     run.run(todo, Store(KNOWN, tmp_path), pool, 1)
     assert "[" not in capsys.readouterr().out
+
+
+def test_a_method_that_is_another_one_at_another_dial_is_not_run_but_judged(tmp_path, outcome):
+    known = {name: methods.METHODS[name] for name in ("autoencoder", "default", "pick")}
+    store = Store(known, tmp_path)
+    assert {task.method for task in run.tasks(known, "bench", 1)} == {"autoencoder", "default"}
+    for name, dials in (("autoencoder", ("0", "truth")), ("default", ("0", "1.2", "pick"))):
+        made = Outcome(samples=dict.fromkeys(dials, Cost()), pictures=dict.fromkeys(dials, outcome.pictures["a"]))
+        store.write(Task(name, "bench", 0), made, Cost(100, 1.0))
+    judged = judge(known, run.tasks(known, "bench", 1), store)
+    assert judged["pick", "bench"] == judged["default", "bench"]
+    assert "pick" in judged["pick", "bench"][0].figures
 
 
 def test_slow_methods_run_on_the_first_pairs_of_each_kind():

@@ -24,6 +24,7 @@ class Method:
         trains: it uses `imagic` to train, whose code then is part of what decides.
         keeps: and to keep the photo and to pick.
         like: the method whose outcomes these are, reported at another dial.
+        swept: its dial is turned through, so that there is something to choose.
     """
 
     edit: Callable[..., Outcome]
@@ -35,6 +36,7 @@ class Method:
     trains: bool = False
     keeps: bool = False
     like: str | None = None
+    swept: bool = True
 
 
 _DEFAULT = Method(
@@ -56,6 +58,7 @@ METHODS = {
         headline=default.HEADLINE,
         trains=True,
         keeps=True,
+        swept=False,
     ),
     "pick": replace(_DEFAULT, title="default, eta picked by Pick Edit", headline=default.PICKED, like="default"),
     "paper": Method(paper.edit, "the paper's recipe", paper.SETTINGS, bench=SLOW_SUBSET, development=5, trains=True),
