@@ -29,8 +29,9 @@ def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tens
     """The clean latent of the edit: the photo plus what the edit changes.
 
     As the change grows, what the model could not explain of the photo is let go, and the sample itself takes its place:
-    half of it where the change is half of the photo's own contrast (the deviation of its latent). By the square of the
-    change, for at eta 0 rounding alone makes one, and what follows from it must not grow from step to step.
+    half of it where the change is half of the photo's own contrast (the deviation of its latent), or of what is not
+    explained, where that is more. By the square of the change, for at eta 0 rounding alone makes one, and what follows
+    from it must not grow from step to step.
 
     Args:
         photo: the clean latent, [1, C, ...].
@@ -38,10 +39,10 @@ def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tens
         explained: predicted behind the photo, noised with the same noise, under the optimized embedding, [N, C, ...].
         region: where the photo may change, 0..1, [1, 1, ...].
     """
-    change = edited - explained
+    change, unexplained = edited - explained, photo - explained
     contrast = photo.std().clamp_min(torch.finfo(photo.dtype).tiny)
-    gone = (2 * (_size(change) / contrast).square()).clamp(max=1)
-    return photo + region * (change - gone * (photo - explained))
+    gone = (2 * (_size(change) / _size(unexplained).maximum(contrast)).square()).clamp(max=1)
+    return photo + region * (change - gone * unexplained)
 
 
 def reordered(noise: Tensor, step: int) -> Tensor:

@@ -183,13 +183,14 @@ def test_load_imagic_edit_goes_on_with_it(studio, edit, output, caplog):
     torch.testing.assert_close(anchor[0][0], edit.anchor["cross_attn"])
     torch.testing.assert_close(anchor[0][0], studio.text(TEXT)[0][0], atol=1e-4, rtol=1e-4)
     assert source.shape == (1, 128, 128, 3)
-    # The whole edit, drawn by the host's sampler and by diffusers'.
+    # The whole edit, drawn by the host's sampler and by diffusers'; over fewer steps their levels differ by more.
     latent = {"samples": studio.encode(torch.from_numpy(np.asarray(PHOTO).copy())[None] / 255)["samples"]}
     keeping, _ = studio.keep(model, latent, optimized, anchor, 0.4)
     conditioning = studio.interpolate(optimized, anchor, 1.2)[0]
-    theirs = studio.decode(studio.sample(keeping, conditioning, steps=10, cfg=4.0, latent_image=latent))[0]
-    ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, steps=10)).copy()) / 255
+    theirs = studio.decode(studio.sample(keeping, conditioning, steps=40, cfg=4.0, latent_image=latent))[0]
+    ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, steps=40)).copy()) / 255
     assert float((theirs.clamp(0, 1) - ours).square().mean()) < 1e-3
+    assert float((studio.decode(latent)[0] - ours).square().mean()) > 1e-2
 
 
 def test_load_imagic_edit_refuses_what_the_model_has_no_layers_for(studio, output, tmp_path):

@@ -30,12 +30,21 @@ def test_only_the_region_takes_on_the_difference():
 def test_the_more_the_edit_changes_the_less_is_left_of_what_the_model_could_not_explain(seed, share, scale):
     """All of it without a change, half of it at half of the photo's own contrast, none of it at all of that."""
     generator = torch.Generator().manual_seed(seed)
-    latent, explained = (scale * torch.randn(1, 4, 6, 6, generator=generator) for _ in range(2))
+    latent = scale * torch.randn(1, 4, 6, 6, generator=generator)
+    explained = latent + scale * torch.empty_like(latent).uniform_(-0.5, 0.5, generator=generator)
     # The same everywhere, so its size needs no neighbours.
     change = torch.full_like(latent, share * float(latent.std()))
     edit = edited_latent(latent, explained + change, explained, torch.ones(1, 1, 6, 6))
     left = max(0.0, 1 - 2 * share**2)
     torch.testing.assert_close(edit, explained + change + left * (latent - explained), rtol=1e-4, atol=1e-4 * scale)
+
+
+def test_where_the_model_explains_nothing_a_small_change_lets_go_of_little():
+    """As random networks do at high noise levels: what is not explained dwarfs the photo."""
+    latent, everywhere = torch.randn(1, 4, 6, 6), torch.ones(1, 1, 6, 6)
+    explained = latent - 1000
+    edit = edited_latent(latent, explained + 1, explained, everywhere)
+    torch.testing.assert_close(edit, latent + 1 - 2 * 1000 / 1000**2, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 12, 12), (2, 16, 1, 12, 12)])
