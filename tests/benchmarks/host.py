@@ -74,10 +74,11 @@ class Studio:
             return self.network(self.latent["samples"], torch.full((1,), 500.0), context=self.tokens)
 
     def fine_tune(self, **changes) -> None:
-        """This pack's stage B."""
-        inputs = {"tune": "LoRA", "learning_rate": 1e-4, "gradient_checkpointing": False, "seed": 0} | changes
+        """This pack's stage B; what is not named here is the node's own default."""
         node = self.pack.NODE_CLASS_MAPPINGS["ImagicFineTuneUNet"]()
-        node.tune(self.model, self.latent, self.conditioning, **inputs)
+        widgets = {name: options[-1] for name, options in node.INPUT_TYPES()["required"].items()}
+        settings = {name: options["default"] for name, options in widgets.items() if "default" in options}
+        node.tune(self.model, self.latent, self.conditioning, **settings | changes)
 
     def train_lora(self, steps: int, rank: int) -> None:
         """ComfyUI's, fp32 throughout; what is not named here is the node's own default."""
