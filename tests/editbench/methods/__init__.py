@@ -51,13 +51,12 @@ _DEFAULT = Method(
 METHODS = {
     CEILING: Method(autoencoder.edit, "autoencoder alone", headline="truth", development=None),
     "default": _DEFAULT,
-    "further_target": Method(
-        further_target.edit,
-        "default, tuned under a source caption",
-        further_target.settings(),
-        headline=default.HEADLINE,
-        trains=True,
-        keeps=True,
+    "further_target": replace(
+        _DEFAULT,
+        edit=further_target.edit,
+        title="default, tuned under a source caption",
+        settings=further_target.settings(),
+        development=0,
         swept=False,
     ),
     "pick": replace(_DEFAULT, title="default, eta picked by Pick Edit", headline=default.PICKED, like="default"),
