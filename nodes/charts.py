@@ -15,20 +15,27 @@ if TYPE_CHECKING:
 INCHES, DOTS_PER_INCH = (8, 4.5), 120
 
 
+NO_CHART = torch.zeros(1, 64, 64, 3)  # where a picture has to be given all the same
+
+
+class ChartError(RuntimeError):
+    """matplotlib is not installed."""
+
+
 @contextmanager
 def chart(title: str) -> Iterator[tuple[Axes, Callable[[], Tensor]]]:
     """Axes to draw on, and a function that gives the finished chart as an IMAGE [1, 540, 960, 3].
 
     Raises:
-        RuntimeError: matplotlib is not installed.
+        ChartError: matplotlib is not installed.
     """
-    # Only here: every other node works without it, and importing it takes a second.
+    # Only here: every node but Loss Chart works without it, and importing it takes a second.
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise RuntimeError("Charts need matplotlib: install it with pip in ComfyUI's Python environment.") from None
+        raise ChartError("Charts need matplotlib: install it with pip in ComfyUI's Python environment.") from None
     # Not pyplot, which keeps every figure and opens windows; and not the user's own style sheet.
     with matplotlib.rc_context(matplotlib.rcParamsDefault):
         figure = Figure(INCHES, DOTS_PER_INCH, layout="constrained")

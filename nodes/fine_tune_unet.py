@@ -20,7 +20,7 @@ class FineTuneUNet:
     OUTPUT_TOOLTIPS = (
         "The tuned model: a clone of the input with patches, to sample from.",
         "The update alone, for Save LoRA and Load LoRA Model.",
-        "The loss of every step, for Plot Loss Graph.",
+        "The loss of every step, for Loss Chart or Plot Loss Graph.",
     )
     FUNCTION = "tune"
 
@@ -58,7 +58,7 @@ class FineTuneUNet:
                         "min": 1,
                         "max": 10000,
                         "tooltip": "Tuning steps. More keeps the photo better and edits less. 10-40 with Keep Photo, "
-                        "100-200 with 8 samples without it; the paper takes 1500.",
+                        "80-200 with 8 samples without it; the paper takes 1500.",
                     },
                 ),
                 "learning_rate": (

@@ -29,12 +29,12 @@ class InterpolateEmbedding:
                 "eta": (
                     "FLOAT",
                     {
-                        "default": 1.0,
+                        "default": 1.2,
                         "min": -2.0,
                         "max": 3.0,
                         "step": 0.05,
-                        "tooltip": "How far to go: 0 is the photo, 1 the target text. 0.6-1.2 is usual; take the "
-                        "smallest that shows the edit. Ignored while sweep holds numbers.",
+                        "tooltip": "How far to go: 0 is the photo, 1 the target text, more than 1 goes beyond it. "
+                        "0.8-1.4 is usual; take the smallest that shows the edit. Ignored while sweep holds numbers.",
                     },
                 ),
             },
@@ -43,8 +43,8 @@ class InterpolateEmbedding:
                     "STRING",
                     {
                         "default": "",
-                        "tooltip": "Several eta, separated by commas (0.4, 0.6, 0.8, 1): the nodes after this one run "
-                        "once for each. Empty: only eta.",
+                        "tooltip": "Several eta, separated by commas (0.4, 0.8, 1, 1.2, 1.4): the nodes after this one "
+                        "run once for each. Empty: only eta.",
                     },
                 ),
             },

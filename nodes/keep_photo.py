@@ -47,7 +47,7 @@ class KeepPhoto:
                         "max": 0.95,
                         "step": 0.05,
                         "tooltip": "How large a change must be to be let through, as a share of the largest. Higher "
-                        "keeps more of the photo, lower edits more freely; 0 lets the whole picture change. 0.3-0.6.",
+                        "keeps more of the photo, lower edits more freely; 0 lets the whole picture change. 0.2-0.7.",
                     },
                 ),
             },

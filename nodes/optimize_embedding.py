@@ -19,7 +19,7 @@ class OptimizeEmbedding:
     RETURN_NAMES = ("optimized", "loss")
     OUTPUT_TOOLTIPS = (
         "The optimized conditioning: the photo in the model's language (eta 0).",
-        "The loss of every step, for Plot Loss Graph.",
+        "The loss of every step, for Loss Chart or Plot Loss Graph.",
     )
     FUNCTION = "optimize"
 

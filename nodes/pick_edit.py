@@ -12,7 +12,7 @@ from ..imagic.scoring import (
     structure,
 )
 from . import inputs
-from .charts import chart
+from .charts import NO_CHART, ChartError, chart
 from .host.training import counter, latent_channels, training
 from .host.vision import look, read
 
@@ -134,8 +134,13 @@ class PickEdit:
         names = [f"eta {value:g}" + (f" #{place + 1}" if several else "") for value, place in places]
         lines = _lines(ranking, names)
         summary = {"number": best + 1, "forward_equivalents": ranking.forward_equivalents}
+        # Not for want of a chart is the pick of a whole sweep lost.
+        try:
+            drawn = _draw(ranking, names)
+        except ChartError as error:
+            drawn, lines = NO_CHART, f"{lines}\n{error}"
         value, place = places[best]
-        result = (pictures[best], value, best + 1, place, lines, _draw(ranking, names))
+        result = (pictures[best], value, best + 1, place, lines, drawn)
         return {"ui": {"text": [lines], "imagic": [summary]}, "result": result}
 
 

@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from scripts import hosts, workflow
+from scripts import hosts
 from scripts.server import Server, ServerError
 
 
@@ -21,7 +21,9 @@ def main() -> None:
         print(f"Host: {host}", flush=True)
         home = hosts.ROOT / "build" / f"comfyui-{host.version}"
         with Server(host, home, cpu=not torch.accelerator.is_available()) as server:
-            shutil.copy(workflow.PHOTO, home / "input")  # what the templates load
+            example = host.path / "input" / "example.png"  # what the templates for real checkpoints load
+            if example.is_file():
+                shutil.copy(example, home / "input")
             print(f"Its inputs, outputs and settings are in {home}", flush=True)
             print(f"Open {server.address} and look for Imagic among the templates. Ctrl-C ends it.", flush=True)
             while server.running:

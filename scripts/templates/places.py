@@ -43,7 +43,7 @@ CHOICE = [
 DESCRIBE = (
     "The target text describes the finished picture: a photo of a sitting dog. It is not an order (make the dog sit)."
 )
-MEMORY = "Memory short? Turn on gradient_checkpointing in B, or lower samples and raise steps in proportion."
+MEMORY = "Memory short? Scale to fewer pixels, and turn on gradient_checkpointing in B, one of its advanced inputs."
 CHOOSING = (
     "Pick Edit asks the base model which pictures show the target text, and of those gives the one that keeps most of "
     "the photo. It is framed on the sheet. Let the sweep go far enough: nothing can be picked that was not drawn.\n\n"
@@ -75,8 +75,8 @@ PICK = Place(
             1,
             "Photo and sentence",
             "Load your photo, and write as target text what the picture shall show when done.\n\nFor real photos put "
-            "Load Checkpoint in place of the demo model; nothing else changes. The photo of this example is "
-            "imagic_demo_photo.png, beside this workflow.",
+            "Load Checkpoint in place of the demo model, and scale the photo to the size it draws, as the template "
+            "imagic_photo_sd15_sdxl does. This example's photo comes with the pack.",
         ),
         ("Imagic", 2, 4, "Imagic", TWO_TEXTS),
         ("Sample", 5, 6, "Sample", "Another seed, sampler or eta trains nothing again."),
@@ -112,7 +112,7 @@ PHOTO = Place(
             2,
             "Your photo",
             "Any checkpoint of the Stable Diffusion 1.5 or SDXL kind. Scale to 512 pixels for the first, 1024 for the "
-            f"second.\n\n{DESCRIBE}",
+            f"second; the photo is cropped to that shape from its middle.\n\n{DESCRIBE}",
         ),
         ("Imagic", 3, 5, "Imagic", f"{TWO_TEXTS}\n\n{MEMORY}"),
         ("Sample", 6, 7, "Sample", "Another seed, sampler or eta trains nothing again."),
@@ -142,7 +142,14 @@ FLUX = Place(
             "Flux.1 dev in 16 bits: flux1-dev in models/diffusion_models, clip_l and t5xxl in models/text_encoders, "
             f"ae in models/vae. The sampler's cfg stays at 1: Flux has its guidance in the text.\n\n{DESCRIBE}",
         ),
-        ("Imagic", 3, 5, "Imagic", f"{TWO_TEXTS}\n\nB is set to spare memory; 24 GB and more are needed all the same."),
+        (
+            "Imagic",
+            3,
+            5,
+            "Imagic",
+            f"{TWO_TEXTS}\n\nB is set to spare memory. The weights alone are 24 GB in 16 bits and must fit as a whole: on "
+            "a card of that size choose fp8_e4m3fn as weight_dtype of the diffusion model.",
+        ),
         ("Sample", 6, 7, "Sample", "Another seed, sampler or eta trains nothing again."),
         ("Choose", 8, 10, "Choosing", CHOOSING),
     ],
@@ -176,7 +183,7 @@ MASK = Place(
             1,
             "Draw where it may change",
             "Open the photo in the mask editor (right click on Photo) and paint the part that may change. The photo of "
-            "this example, imagic_demo_photo_masked.png beside this workflow, has its mask already: above and around "
+            "this example, which comes with the pack, has its mask already: above and around "
             "the head.",
         ),
         (

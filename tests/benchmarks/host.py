@@ -16,10 +16,13 @@ from . import models
 
 
 def find() -> hosts.Host:
-    """The newest host. Raises HostError if there is none that has Train LoRA."""
+    """The newest host. Raises HostError if it has no Train LoRA, or one that is not described by a schema."""
     host = hosts.find()
-    if not (host.path / "comfy_extras" / "nodes_train.py").is_file():
-        raise hosts.HostError(f"ComfyUI {host.version} has no Train LoRA: set COMFYUI_PATH to 0.33.0.")
+    file = host.path / "comfy_extras" / "nodes_train.py"
+    if not file.is_file() or "define_schema" not in file.read_text(encoding="utf-8"):
+        raise hosts.HostError(
+            f"ComfyUI {host.version} has no Train LoRA to compare with: set COMFYUI_PATH to {hosts.RELEASE}."
+        )
     return host
 
 

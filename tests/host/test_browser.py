@@ -34,9 +34,6 @@ def pictures(server):
 def page(server):
     """The host's page, loaded as by a user who has been here before."""
     requests.post(f"{server.address}/settings", json={"Comfy.TutorialCompleted": True}, timeout=30)
-    with Client(server.address) as client:
-        client.upload_image(workflow.PHOTO)
-        client.upload_image(workflow.MASKED_PHOTO)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser.find(), args=list(browser.FLAGS))
         tab = chromium.new_page(viewport={"width": 1600, "height": 900})

@@ -1,5 +1,7 @@
 """The automatic pick on a real host: told by the model alone, it finds the true edit among decoys."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,15 @@ def test_everything_it_gives_belongs_to_one_picture(pick, studio):
     assert chart.shape == (1, 540, 960, 3)
     assert answer["ui"]["imagic"][0]["forward_equivalents"] == 2 * 8 * 5
     assert all(torch.equal(tensor, weights[name]) for name, tensor in studio.weights().items())
+
+
+def test_without_matplotlib_only_the_chart_is_missing_and_it_says_so(pick, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    edit = EDITS[0]
+    picture, *_, ranking, chart = pick(edit, [image(edit.scene), image(edit.truth)])["result"]
+    assert torch.equal(picture, image(edit.truth))
+    assert ranking.splitlines()[-1].startswith("Charts need matplotlib: install it")
+    assert chart.shape == (1, 64, 64, 3)
 
 
 def test_bad_input_is_refused_in_one_sentence(pick):

@@ -1,5 +1,7 @@
 """The two ways in which the other host tests reach the pack: in this process, and in a server."""
 
+import importlib
+
 from scripts import workflow
 
 
@@ -20,6 +22,24 @@ def test_the_server_knows_the_pack(client, pack):
     info = client.object_info()
     for name, title in pack.NODE_DISPLAY_NAME_MAPPINGS.items():
         assert info[name]["display_name"] == title
+
+
+def test_the_photos_of_the_templates_are_where_load_image_looks(server):
+    photos = list(workflow.FOLDER.glob("*.png"))
+    assert photos
+    for photo in photos:
+        assert (server.home / "input" / photo.name).read_bytes() == photo.read_bytes()
+
+
+def test_what_the_user_has_under_such_a_name_stays_and_no_input_folder_is_no_error(pack, comfyui, tmp_path, monkeypatch):
+    examples = importlib.import_module(f"{pack.__name__}.nodes.host.examples")
+    own = tmp_path / workflow.PHOTO.name
+    own.write_text("the user's")
+    for folder in (tmp_path, tmp_path / "none"):
+        monkeypatch.setattr(examples.folder_paths, "get_input_directory", lambda folder=folder: str(folder))
+        examples.place_photos()
+    assert own.read_text() == "the user's"
+    assert (tmp_path / workflow.MASKED_PHOTO.name).is_file()
 
 
 def test_a_graph_runs_and_its_picture_comes_back(client):
