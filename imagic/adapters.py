@@ -13,8 +13,11 @@ from .blocks import blocks
 def in_attention(path: str) -> bool:
     """Whether a layer belongs to an attention layer, by the names that networks give: "attn1.to_q", "attention.qkv".
 
-    Not so "attentions.0.ff": diffusers calls whole transformers that.
+    Not so "attentions.0.ff": diffusers calls whole transformers that. But so "single_blocks.0.linear1", in which Flux
+    and its kin compute query, key and value together with the feed-forward layer.
     """
+    if "single_blocks" in path and path.endswith("linear1"):
+        return True
     return any("attn" in part or part.endswith("attention") for part in path.lower().split("."))
 
 

@@ -40,7 +40,17 @@ def checkpointed(network: nn.Module, overwrites: bool = False) -> Iterator[None]
 
 def _recomputed(forward: Callable) -> Callable:
     def run(*args, **kwargs):
-        return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+        # Networks note in a dict that all blocks share which block is at work: the second time it says another one.
+        as_now, known = _copied((args, kwargs)), False
+
+        def compute(*args, **kwargs):
+            nonlocal known
+            if known:
+                args, kwargs = _copied(as_now)
+            known = True
+            return forward(*args, **kwargs)
+
+        return checkpoint(compute, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
 
     return run
 
@@ -89,6 +99,11 @@ def _replaced(value, number: Callable[[Tensor], int]):
 
 def _restored(value, tensors: Sequence[Tensor]):
     return _mapped(value, _Place, lambda place: tensors[place.index])
+
+
+def _copied(value):
+    """Containers anew, around the same tensors."""
+    return _mapped(value, Tensor, lambda tensor: tensor)
 
 
 def _mapped(value, kind: type, function: Callable):

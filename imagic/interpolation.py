@@ -22,7 +22,8 @@ def interpolate(optimized: Conditioning, target: Conditioning, eta: float) -> Co
     """
     result = {**optimized, **target}
     for name in optimized.keys() & target.keys():
-        start, end = optimized[name], target[name]
+        end = target[name]
+        start = optimized[name].to(end.device)
         widths_differ = is_text(name, end) and start.shape[-1] != end.shape[-1]
         if start.ndim != end.ndim or len(start) != len(end) or widths_differ:
             raise ValueError(
@@ -39,7 +40,9 @@ def interpolate(optimized: Conditioning, target: Conditioning, eta: float) -> Co
 
 
 def match_lengths(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring two sequences [1, tokens, ...] of unequal length to the same one, without inventing content.
+    """Bring two sequences of unequal length to the same one, without inventing content.
+
+    They are masks [1, tokens] or texts [1, ..., tokens, width].
 
     Each is repeated to their least common multiple: cross-attention over a sequence repeated k times gives what it
     gives over the sequence, so both ends of the interpolation stay exactly what they were, where zero padding would
@@ -47,16 +50,18 @@ def match_lengths(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     the repeats weigh more; texts of equal length avoid it.) Where that takes too many repeats, the shorter one is
     extended by its last token, which is the text encoder's own padding.
     """
-    common = math.lcm(a.shape[1], b.shape[1])
-    if common <= MAX_REPEATS * max(a.shape[1], b.shape[1]):
-        return _repeat(a, common), _repeat(b, common)
-    longest = max(a.shape[1], b.shape[1])
-    return _extend(a, longest), _extend(b, longest)
+    dim = max(1, a.ndim - 2)
+    common = math.lcm(a.shape[dim], b.shape[dim])
+    longest = max(a.shape[dim], b.shape[dim])
+    if common <= MAX_REPEATS * longest:
+        return _repeat(a, common, dim), _repeat(b, common, dim)
+    return _extend(a, longest, dim), _extend(b, longest, dim)
 
 
-def _repeat(x: Tensor, length: int) -> Tensor:
-    return x.repeat(1, length // x.shape[1], *[1 for _ in x.shape[2:]])
+def _repeat(x: Tensor, length: int, dim: int) -> Tensor:
+    return torch.cat([x] * (length // x.shape[dim]), dim)
 
 
-def _extend(x: Tensor, length: int) -> Tensor:
-    return torch.cat([x, x[:, -1:].expand(-1, length - x.shape[1], *[-1 for _ in x.shape[2:]])], dim=1)
+def _extend(x: Tensor, length: int, dim: int) -> Tensor:
+    last = x.narrow(dim, x.shape[dim] - 1, 1)
+    return torch.cat([x, *[last] * (length - x.shape[dim])], dim)

@@ -84,18 +84,25 @@ def train(
     scaler = torch.amp.GradScaler(parameters[0].device.type, enabled=scale_loss)
     for number in range(1, steps + 1):
         optimizer.param_groups[0]["lr"] = learning_rate * _share(schedule, (number - 1) / steps)
-        optimizer.zero_grad(set_to_none=True)
-        parts = []
-        with around():
-            for losses, denoised in objective():
-                scaler.scale(losses.sum() / samples).backward()
-                parts.append((losses.detach(), denoised.detach()))
-        scaler.step(optimizer)
-        scaler.update()
-        losses, denoised = (torch.cat(part) for part in zip(*parts, strict=True))
-        value = float(losses.mean())
-        if not math.isfinite(value):
-            raise NonFiniteLoss(number, learning_rate)
+        taken = False
+        while not taken:
+            optimizer.zero_grad(set_to_none=True)
+            parts = []
+            with around():
+                for losses, denoised in objective():
+                    scaler.scale(losses.sum() / samples).backward()
+                    parts.append((losses.detach(), denoised.detach()))
+            losses, denoised = (torch.cat(part) for part in zip(*parts, strict=True))
+            value = float(losses.mean())
+            if not math.isfinite(value):
+                raise NonFiniteLoss(number, learning_rate)
+            scale = scaler.get_scale()
+            scaler.step(optimizer)
+            scaler.update()
+            # Gradients that left fp16's range made no step but a lower scale: of so few steps none is to be lost.
+            taken = scaler.get_scale() >= scale
+            if scale < 1 and not taken:
+                raise NonFiniteLoss(number, learning_rate)
         middle = samples // 2
         yield Step(number, steps, value, denoised[middle : middle + 1])
 

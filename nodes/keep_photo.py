@@ -67,13 +67,12 @@ class KeepPhoto:
         if len(target) == 1:
             # As Interpolate Embedding has it at eta 0: of the target's length, which counts where a text is attended to
             # together with the picture.
-            optimized = [interpolated(optimized[0], target[0], 0)]
-            text, fixed = inputs.single_entry(optimized)
+            text, fixed = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
         if region is None:
             wanted, _ = inputs.single_entry(target)
             area, cost = find_region(model, photo, text, wanted, fixed, threshold), FORWARD_EQUIVALENTS
         else:
             area, cost = inputs.region(region, photo), 0
         picture = functional.interpolate(area.flatten(0, -3).unsqueeze(1), scale_factor=PIXELS, mode="bilinear")
-        outputs = (keep_photo(model, photo, optimized, area), picture.squeeze(1))
+        outputs = (keep_photo(model, photo, text, area), picture.squeeze(1))
         return report.spent(outputs, cost, time.monotonic() - started)

@@ -13,7 +13,8 @@ from ..imagic.scoring import (
 )
 from . import inputs
 from .charts import NO_CHART, ChartError, chart
-from .host.training import counter, latent_channels, training
+from .host.denoiser import evaluating
+from .host.training import counter, latent_channels
 from .host.vision import look, read
 
 
@@ -147,8 +148,7 @@ class PickEdit:
 def _alignment_by_model(model, latents: torch.Tensor, optimized: list, target: list, samples: int) -> torch.Tensor:
     start, _ = inputs.single_entry(optimized)
     end, fixed = inputs.single_entry(target)
-    with training(model, latents, end, fixed) as (denoiser, clean, end):
-        start = {name: tensor.to(clean.device) for name, tensor in start.items()}
+    with evaluating(model, latents, [start, end], fixed) as (denoiser, clean, (start, end)):
         moved = counter(len(latents))
         return explained_better(denoiser, clean[:1], clean[1:], start, end, samples=samples, on_picture=moved)
 

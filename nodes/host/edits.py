@@ -1,5 +1,6 @@
 """Where edits are kept, and which base model they belong to."""
 
+import contextlib
 from pathlib import Path
 
 import folder_paths
@@ -19,9 +20,12 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """All edits there, newest first, as paths below the folder with forward slashes."""
-    found = [path for path in folder().rglob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith(".")]
-    found.sort(key=lambda path: (-path.stat().st_mtime_ns, path))
-    return [path.relative_to(folder()).as_posix() for path in found]
+    found = []
+    for path in folder().rglob(f"*{SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):  # deleted just now
+            if path.is_file() and not path.name.startswith("."):
+                found.append((-path.stat().st_mtime_ns, path))
+    return [path.relative_to(folder()).as_posix() for _, path in sorted(found)]
 
 
 def path_of(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The photos that the example workflows load, put where Load Image looks for them: a template then runs at first click."""
+"""The photos of the example workflows, put where Load Image looks for them: a template then runs at first click."""
 
 import logging
 import shutil
@@ -19,7 +19,8 @@ def place_photos_when_the_server_starts() -> None:
     async def starting(_) -> None:
         place_photos()
 
-    server.app.on_startup.append(starting)
+    if not server.app.frozen:
+        server.app.on_startup.append(starting)
 
 
 def place_photos() -> None:
@@ -30,6 +31,8 @@ def place_photos() -> None:
         if copy.exists():
             continue
         try:
-            shutil.copyfile(photo, copy)
+            unfinished = copy.with_suffix(".unfinished")
+            shutil.copyfile(photo, unfinished)
+            unfinished.replace(copy)
         except OSError as error:
             logging.warning("Imagic: the example photo %s could not be copied: %s", copy, error)

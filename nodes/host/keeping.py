@@ -1,13 +1,15 @@
 """Keeping the photo while the host's own samplers draw the edit."""
 
-import comfy.model_management
+import copy
+
 import comfy.samplers
 import torch
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from ...imagic.denoiser import Conditioning
 from ...imagic.keeping import edit_region, edited_latent, reordered
-from .denoiser import HostDenoiser, model_conds
+from .denoiser import evaluating, model_conds
 
 
 def find_region(model, samples: Tensor, optimized: Conditioning, target: Conditioning, fixed: dict, threshold: float):
@@ -17,56 +19,55 @@ def find_region(model, samples: Tensor, optimized: Conditioning, target: Conditi
         samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
         fixed: entries of the CONDITIONING that are no text tensors.
     """
-    comfy.model_management.load_models_gpu([model], memory_required=model.model.memory_required(samples.shape))
-    # Newer hosts let a model know its patcher while it runs.
-    begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
-    try:
-        begin()
-        device = model.load_device
-        latent = model.model.process_latent_in(samples).to(device, torch.float32)
-        texts = [{name: tensor.to(device) for name, tensor in text.items()} for text in (optimized, target)]
-        return edit_region(HostDenoiser(model, fixed), latent, *texts, threshold=threshold).cpu()
-    finally:
-        end()
+    with evaluating(model, samples, [optimized, target], fixed) as (denoiser, latent, texts):
+        return edit_region(denoiser, latent, *texts, threshold=threshold).cpu()
 
 
-def keep_photo(model, samples: Tensor, optimized: list, region: Tensor):
+def keep_photo(model, samples: Tensor, optimized: Conditioning, region: Tensor):
     """A clone of MODEL whose samplers draw an edit of the photo, see `PhotoKeeper`.
 
     Raises:
         ValueError: MODEL keeps a photo already.
     """
-    keeping = model.clone()
-    if any(isinstance(function, PhotoKeeper) for function in keeping.model_options.get(_AFTER, [])):
+    if any(isinstance(function, PhotoKeeper) for function in model.model_options.get(_AFTER, [])):
         raise ValueError("This MODEL keeps a photo already: connect the MODEL that went into the other Keep Photo.")
+    keeping = model.clone()
     keeper = PhotoKeeper(samples, optimized, region, keeping.model_options.get(_WRAPPER))
     keeping.set_model_unet_function_wrapper(keeper.look)
     keeping.set_model_sampler_post_cfg_function(keeper)
     return keeping
 
 
+SAME_NOISE = 0.1  # cosine of two noises from which on they are taken for one; of two seeds it is 0.02 and less
 _WRAPPER, _AFTER = "model_function_wrapper", "sampler_post_cfg_function"
 
 
 class PhotoKeeper:
     """A post-CFG function: turns the clean latent predicted for the edit into `edited_latent`.
 
-    It is for samplers that add no noise of their own: these give the photo back exactly at eta 0.
+    It is for samplers that step along the prediction it gives and add no noise of their own: these give the photo back
+    exactly at eta 0.
     """
 
-    def __init__(self, latent: Tensor, optimized: list, region: Tensor, wrapper=None):
+    def __init__(self, latent: Tensor, optimized: Conditioning, region: Tensor, wrapper=None):
         """
         Args:
             latent: the photo, [1, C, ...], in the autoencoder's scale.
-            optimized: the CONDITIONING that explains the photo.
+            optimized: the text tensors that explain the photo.
             region: where the photo may change, [1, 1, ...], 0..1.
             wrapper: the model function wrapper that the MODEL had, if any.
         """
         self.latent, self.optimized, self.region, self.wrapper = latent, optimized, region, wrapper
-        self.level, self.highest, self.levels = -1.0, None, None
+        self.level, self.highest, self.lowest, self.levels = -1.0, None, 0.0, None
         # The sampler's own noise, and the one that this step of it looks through.
         self.noise, self.through, self.steps = None, None, 0
+        # What a second sampler needs that goes on where one has stopped: noise and steps, by shape and level.
+        self.stopped: dict[tuple, tuple[Tensor, int]] = {}
         self.source, self.model = None, None
+
+    def __deepcopy__(self, memo: dict) -> "PhotoKeeper":
+        """As for a new run: hosts up to 2025 copy a MODEL's options whole, and the model would be copied with them."""
+        return PhotoKeeper(self.latent, self.optimized, self.region, copy.deepcopy(self.wrapper, memo))
 
     def look(self, apply_model, args: dict) -> Tensor:
         """A model function wrapper: shows the model the sample with this step's noise in place of the sampler's own."""
@@ -84,8 +85,8 @@ class PhotoKeeper:
         photo = args["model"].process_latent_in(self.latent.to(noisy.device, noisy.dtype))
         run = args["model_options"].get("transformer_options", {})
         if self._begins(noisy, sigma, run):
-            self._begin(args, photo)
-        self.level, self.levels = float(sigma.max()), run.get("sample_sigmas")
+            self._begin(args, photo, run.get("sample_sigmas"))
+        self.level = float(sigma.max())
         noisy_photo = _add_noise(self.model, photo, self.through, sigma)
         # What shapes the guidance before this function shapes both alike; what comes after it is added to the edit.
         before = args["model_options"][_AFTER]
@@ -100,13 +101,15 @@ class PhotoKeeper:
         if self._may_swap(args):
             self.steps += 1
             self.through = reordered(self.noise, self.steps)
+        if self.lowest > 0:
+            self.stopped[noisy.shape, self.lowest] = self.noise, self.steps
         return edited_latent(photo, args["denoised"], explained, self.region.to(noisy.device, noisy.dtype))
 
     def _begins(self, noisy: Tensor, sigma: Tensor, run: dict) -> bool:
         """Whether a sampler takes its first step here.
 
         Args:
-            run: the host's transformer options, which hold all levels of a run, an object of its own for each.
+            run: the host's transformer options, which hold all levels of a run.
         """
         if self.noise is None or self.noise.shape != noisy.shape:
             return True
@@ -115,23 +118,34 @@ class PhotoKeeper:
             # March 2024 does not tell: most samplers' levels only fall within a run, or stay for a second look.
             level = float(sigma.max())
             return level > self.level or level == self.highest
-        if levels is self.levels or self.levels is None:
-            return levels is not self.levels
-        # A second sampler that goes on where the first one stopped still has its noise.
-        return not 0 < float(levels[0]) == float(self.levels[-1])
+        # Mostly an object of its own for each run; a node's cached SIGMAS are the same one again, from the start.
+        return levels is not self.levels or self.level < float(levels[0]) == float(sigma.max())
 
-    def _begin(self, args: dict, photo: Tensor) -> None:
-        """Find the noise that the sampler starts from, and what the model is to be told of the photo."""
+    def _begin(self, args: dict, photo: Tensor, levels: Tensor | None) -> None:
+        """Find the noise that the sampler starts from, and what the model is to be told of the photo.
+
+        Args:
+            levels: all levels of the run, where the host tells them.
+        """
         self.model, noisy, sigma = args["model"], args["input"], args["sigma"]
+        self.levels, self.highest = levels, float(sigma.max())
+        self.lowest = 0.0 if levels is None else float(levels[-1])
         clean = _add_noise(self.model, photo, torch.zeros_like(noisy), sigma)
         scale = _add_noise(self.model, torch.zeros_like(photo), torch.ones_like(noisy), sigma)
-        self.noise, self.highest = (noisy - clean) / scale, float(sigma.max())
-        self.through, self.steps = self.noise, 0
+        self.noise, self.steps = (noisy - clean) / scale, 0
+        if levels is not None and (noisy.shape, float(levels[0])) in self.stopped:
+            noise, steps = self.stopped[noisy.shape, float(levels[0])]
+            # Then what was edited so far is in the quotient as well; but a sampler may also begin here by itself.
+            if cosine_similarity(noise.flatten(), self.noise.flatten(), 0) > SAME_NOISE:
+                self.noise, self.steps = noise, steps
+        self.through = self.noise  # as the model was shown it in this first step
 
-        tokens, extras = self.optimized[0]
-        text = model_conds(self.model, noisy, {**extras, "cross_attn": tokens})
-        # The edit's own entries otherwise: areas and controls act on both alike.
-        self.source = [{**entry, "model_conds": {**entry["model_conds"], **text}} for entry in args["cond"]]
+        # The edit's own entries but for the text: guidance, sizes, areas and controls act on both alike.
+        self.source = []
+        for entry in args["cond"]:
+            told = {name: value for name, value in entry.items() if name != "model_conds"} | self.optimized
+            text = model_conds(self.model, noisy, told)
+            self.source.append({**entry, "model_conds": {**entry["model_conds"], **text}})
 
     def _may_swap(self, args: dict) -> bool:
         """Not where the model is shown less than the whole or a control has seen the sampler's noise before, nor where

@@ -10,7 +10,6 @@ import requests
 from playwright.sync_api import sync_playwright
 
 from scripts import browser, hosts, workflow
-from scripts.client import Client
 from scripts.templates import geometry
 
 NAMES = sorted(path.stem for path in workflow.FOLDER.glob("*.json"))

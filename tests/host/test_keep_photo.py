@@ -1,5 +1,7 @@
 """Keep Photo on a real host: what it promises holds for the host's own samplers."""
 
+import comfy.sample
+import comfy.samplers
 import numpy as np
 import pytest
 import torch
@@ -96,6 +98,66 @@ def test_a_sampler_that_goes_back_to_more_noise_edits_as_others_do(studio, keep)
     if tells_runs_apart(studio):
         size = (edits[0] - photo["samples"]).square().mean().sqrt()
         assert (edits[1] - edits[0]).square().mean().sqrt() < 0.5 * size
+
+
+@torch.inference_mode()
+def in_part(studio, model, conditioning, latent, start, end) -> dict:
+    """KSampler (Advanced) from one step of six to another: the first adds noise, and what is left of it goes on."""
+    first = "enable" if start == 0 else "disable"
+    arguments = (model, first, 5, 6, 3.0, "euler", "normal", conditioning, studio.negative, latent, start, end)
+    return studio.host.KSamplerAdvanced().sample(*arguments, "enable" if end < 6 else "disable")[0]
+
+
+def test_a_second_sampler_goes_on_whatever_ran_in_between(studio, keep):
+    """As hosts run a sweep: the first sampler for every eta, then the second for every eta."""
+    if not tells_runs_apart(studio):
+        return
+    etas = studio.interpolate(keep.optimized, studio.target, sweep="0, 0.6, 1.2")
+
+    def both(model, conditioning):
+        half = in_part(studio, model, conditioning, studio.latent, 0, 3)
+        return in_part(studio, model, conditioning, half, 3, 6)
+
+    alone = [both(keep()[0], conditioning) for conditioning in etas]
+    model, _ = keep()
+    halves = [in_part(studio, model, conditioning, studio.latent, 0, 3) for conditioning in etas]
+    swept = [in_part(studio, model, *pair, 3, 6) for pair in zip(etas, halves, strict=True)]
+    assert distance(studio, swept[0]) < SAME < distance(studio, swept[2])
+    for one, other in zip(alone, swept, strict=True):
+        assert torch.equal(one["samples"], other["samples"])
+    whole = in_part(studio, keep()[0], etas[2], studio.latent, 0, 6)["samples"]
+    size = (whole - studio.latent["samples"]).square().mean().sqrt()
+    assert (swept[2]["samples"] - whole).square().mean().sqrt() < 0.25 * size
+
+
+@torch.inference_mode()
+def test_the_same_levels_again_are_another_run(studio, keep):
+    """SamplerCustom and its kin hand on the SIGMAS of a node, which stay the same object as long as it is cached."""
+    levels = comfy.samplers.KSampler(
+        studio.model, steps=6, device=torch.device("cpu"), sampler="euler", scheduler="normal"
+    ).sigmas
+    model, _ = keep()
+    for seed in (1, 2):
+        noise = comfy.sample.prepare_noise(studio.latent["samples"], seed)
+        kept = comfy.sample.sample_custom(
+            model,
+            noise,
+            3.0,
+            comfy.samplers.ksampler("euler"),
+            levels,
+            keep.optimized,
+            studio.negative,
+            studio.latent["samples"],
+            seed=seed,
+        )
+        assert distance(studio, {"samples": kept}) < SAME, seed
+
+
+def test_a_clone_of_a_model_that_has_drawn_shares_its_weights(studio, keep):
+    model, _ = keep()
+    studio.sample(model, keep.optimized)
+    (keeper,) = model.clone().model_options["sampler_post_cfg_function"]
+    assert keeper.model is None or keeper.model is studio.model.model
 
 
 def test_a_second_keep_photo_is_refused(keep):

@@ -31,7 +31,7 @@ def test_the_photos_of_the_templates_are_where_load_image_looks(server):
         assert (server.home / "input" / photo.name).read_bytes() == photo.read_bytes()
 
 
-def test_what_the_user_has_under_such_a_name_stays_and_no_input_folder_is_no_error(pack, comfyui, tmp_path, monkeypatch):
+def test_what_the_user_has_under_such_a_name_stays_and_no_folder_is_no_error(pack, comfyui, tmp_path, monkeypatch):
     examples = importlib.import_module(f"{pack.__name__}.nodes.host.examples")
     own = tmp_path / workflow.PHOTO.name
     own.write_text("the user's")

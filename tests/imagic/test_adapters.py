@@ -124,6 +124,9 @@ def test_only_attention_layers_are_found_by_name_or_else_all():
         ("down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k", True),
         ("down_blocks.0.attentions.0.transformer_blocks.0.ff.net.2", False),
         ("down_blocks.0.attentions.0.proj_in", False),
+        ("single_blocks.3.linear1", True),
+        ("single_blocks.3.linear2", False),
+        ("single_transformer_blocks.3.attn.to_q", True),
         ("blocks.0.mlp.fc1", False),
     ],
 )

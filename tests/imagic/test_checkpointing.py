@@ -1,6 +1,6 @@
 """Gradient checkpointing changes the memory a run takes, never its gradients."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 
 import pytest
@@ -74,6 +74,36 @@ def test_the_gradients_are_those_without_checkpointing():
     plain, saved = (lora_gradients(Plain, False, checkpointing) for checkpointing in (False, True))
     assert all(gradient.abs().max() > 1e-3 for gradient in plain)
     assert all(torch.equal(a, b) for a, b in zip(plain, saved, strict=True))
+
+
+class Numbered(Block):
+    """Scales by its own number, read from a dict that all blocks share, as ComfyUI's patches of a block do."""
+
+    def forward(self, x, options):
+        options["seen"] = options.get("seen", 0) + 1
+        return x + options["block"] * torch.tanh(self.attn(x))
+
+
+class Shared(Network):
+    def forward(self, x):
+        options = {}
+        x = self.stem(x)
+        for number, block in enumerate(self.blocks, 1):
+            options["block"] = number
+            x = block(x, options)
+        assert options["seen"] == len(self.blocks)  # what a block leaves there the next one finds
+        return x
+
+
+def test_a_block_is_computed_again_as_it_was_told_the_first_time():
+    def gradients(checkpointing: bool) -> list[torch.Tensor]:
+        network = Shared(Numbered)
+        x = torch.randn(5, 8, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        with checkpointed(network) if checkpointing else nullcontext():
+            network(x).square().mean().backward()
+        return x.grad
+
+    assert torch.equal(gradients(True), gradients(False))
 
 
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointed"])

@@ -89,6 +89,17 @@ def test_both_ends_attend_as_before_when_lengths_differ(a, b):
     assert torch.equal(interpolate(optimized, target, 1.0)["cross_attn"], second)
 
 
+def test_of_hidden_layers_side_by_side_the_tokens_are_matched():
+    """As HiDream has them: [1, layers, tokens, width]."""
+    short, long = (torch.stack([tokens(length, seed)[0] for seed in range(3)])[None] for length in (2, 4))
+    first, second = match_lengths(short, long)
+    assert torch.equal(first, torch.cat([short, short], 2))
+    assert torch.equal(second, long)
+    assert torch.equal(
+        match_lengths(tokens(7)[:, None], tokens(11)[:, None])[0][0], match_lengths(tokens(7), tokens(11))[0]
+    )
+
+
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool])
 def test_a_mask_is_the_union_of_both(dtype):
     optimized = {"attention_mask": torch.tensor([[1, 1, 0, 0]], dtype=dtype)}

@@ -103,6 +103,22 @@ def test_scaling_the_loss_saves_gradients_that_fp16_cannot_hold():
     assert moved[True] < -0.1
 
 
+def test_no_step_is_lost_to_gradients_that_leave_fp16_at_the_first_scale():
+    """A slope of 2 overflows at the scale that scaling begins with; each of the three steps moves by the rate."""
+    weight = torch.zeros(1, requires_grad=True)
+    objective = lambda: [((weight.half() * 2).float(), torch.zeros(1, 1))]  # noqa: E731
+    steps = [step.number for step in train([weight], objective, 1, 3, 0.5, "constant", scale_loss=True)]
+    assert steps == [1, 2, 3]
+    assert float(weight.detach()) == pytest.approx(-1.5, rel=1e-3)
+
+
+def test_gradients_that_no_scale_makes_finite_end_the_run():
+    weight = torch.zeros(1, requires_grad=True)
+    weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(NonFiniteLoss, match="at step 1"):
+        list(train([weight], lambda: [(weight + 1, torch.zeros(1, 1))], 1, 3, 0.5, scale_loss=True))
+
+
 @pytest.mark.parametrize("run", ["embedding", *TUNE_MODES])
 def test_what_on_step_raises_ends_the_run_at_once_and_leaves_the_network_as_it_was(run):
     denoiser, conditioning, steps = Gaussian(), prompt(), []

@@ -1,0 +1,51 @@
+"""What asks a model without training it: Keep Photo and Pick Edit."""
+
+import importlib
+
+import pytest
+import torch
+
+from .rows import FAMILIES
+
+KNOWN = {row.name: row for row in FAMILIES if row.known}
+
+
+def flux(workbench):
+    """A workbench of the one family that reads its guidance; nothing on the host of March 2024, which is older."""
+    if "Flux.1 dev" not in KNOWN:
+        assert not hasattr(importlib.import_module("comfy.supported_models"), "Flux")
+        return None
+    return workbench(KNOWN["Flux.1 dev"])
+
+
+def test_guidance_that_is_set_after_c_counts_for_the_photo_too(workbench):
+    """As FluxGuidance before the sampler does; else the photo would be explained under another one than the edit."""
+    bench = flux(workbench)
+    if bench is None:
+        return
+    optimized = bench.optimize()["result"][0]
+    tokens, extras = bench.interpolate(optimized, 0)[0]
+    guided = [[tokens, {**extras, "guidance": 30.0}]]
+    assert not torch.equal(bench.sample(bench.model, guided), bench.sample(bench.model, optimized))
+    kept = bench.sample(bench.keep_photo(bench.model, optimized), guided)
+    assert (kept - bench.latent["samples"]).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("name", ["SD 1.x", "SDXL", "Flux.1 dev", "Chroma", "Qwen-Image"])
+def test_a_sweep_is_ranked_by_the_model_alone_without_gradients(workbench, name):
+    if name not in KNOWN:
+        assert name not in ("SD 1.x", "SDXL")
+        return
+    bench = workbench(KNOWN[name])
+    scoring, photo = bench.module("imagic.scoring"), bench.latent["samples"]
+    start, fixed = bench.module("nodes.inputs").single_entry(bench.target)
+    end, _ = bench.module("nodes.inputs").single_entry(bench.negative)
+    pictures = torch.cat([photo, photo.flip(-1), -photo])
+    evaluating = bench.module("nodes.host.denoiser").evaluating
+    with torch.inference_mode(), evaluating(bench.model, pictures, [start, end], fixed) as (denoiser, latents, texts):
+        alignment = scoring.explained_better(denoiser, latents[:1], latents, *texts, samples=2)
+    assert alignment.shape == (3,)
+    assert alignment[0] == 0
+    assert torch.isfinite(alignment).all()
+    assert alignment[1:].abs().min() > 0
+    assert bench.weights_are_untouched()
