@@ -3,8 +3,10 @@
 import inspect
 from typing import ClassVar
 
+import diffusers
 import torch
 from diffusers import DiffusionPipeline
+from packaging.version import Version
 from torch import Tensor
 
 from ..denoiser import Conditioning
@@ -15,6 +17,7 @@ class Family:
 
     part = "unet"  # of the pipeline
     multiple = 1  # of a latent's height and width
+    since = "0.30"  # the first diffusers whose network is called as here
     guidance = 4.0  # by default
     prompt_options: ClassVar[dict] = {"do_classifier_free_guidance": True}
 
@@ -79,6 +82,7 @@ class Packed(Family):
 
 
 class Flux(Packed):
+    since = "0.32"  # before, positions and sizes were counted twice as large
     guidance = 3.5  # an input of the network, which was distilled from guidance: there is no second prediction
 
     def texts(self, text: str) -> tuple[Conditioning, None]:
@@ -93,6 +97,8 @@ class Flux(Packed):
 
 
 class QwenImage(Packed):
+    since = "0.37"  # before, it asked for the lengths of the texts as well
+
     def texts(self, text: str) -> tuple[Conditioning, Conditioning]:
         with torch.no_grad():
             # The network has never seen an empty text; diffusers' own pipelines take a space.
@@ -127,6 +133,8 @@ def family_of(pipeline: DiffusionPipeline) -> Family:
             f"Imagic does not know the network of {name}: use a text-to-image pipeline of Stable Diffusion, SDXL, SD3, "
             "Flux or Qwen-Image."
         )
+    if Version(diffusers.__version__) < Version(family.since):
+        raise ValueError(f"diffusers {diffusers.__version__} is too old for {name}: install {family.since} or newer.")
     # What an inpainting model sees besides the noise are further channels; what an edit model sees, further tokens.
     patch = config["patch_size"] ** 2 if issubclass(family, Packed) else 1
     more_channels = config["out_channels"] not in (None, config["in_channels"] // patch)

@@ -158,6 +158,14 @@ def test_what_is_not_supported_is_refused_in_one_sentence(pipeline, sentence):
         DiffusersDenoiser(pipeline())
 
 
+def test_a_diffusers_that_calls_the_network_otherwise_is_named_with_the_first_that_does_not(monkeypatch):
+    monkeypatch.setattr("diffusers.__version__", "0.31.0")
+    assert DiffusersDenoiser(build("SD3"))
+    for name, since in (("Flux dev", "0.32"), ("Qwen-Image", "0.37")):
+        with pytest.raises(ValueError, match=rf"^diffusers 0\.31\.0 is too old for \w+: install {since} or newer\.$"):
+            DiffusersDenoiser(build(name))
+
+
 def test_a_photo_too_small_for_the_network_is_refused():
     with pytest.raises(ValueError, match=r"^The photo is 3 x 40: it needs at least 4 x 4 pixels\.$"):
         tune(build("SD3"), PHOTO.resize((3, 40)), TEXT)
