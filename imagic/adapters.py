@@ -13,12 +13,14 @@ from .blocks import blocks
 def in_attention(path: str) -> bool:
     """Whether a layer belongs to an attention layer, by the names that networks give: "attn1.to_q", "attention.qkv".
 
-    Not so "attentions.0.ff": diffusers calls whole transformers that. But so "single_blocks.0.linear1", in which Flux
-    and its kin compute query, key and value together with the feed-forward layer.
+    Not so "attentions.0.ff": diffusers calls whole transformers that.
     """
-    if "single_blocks" in path and path.endswith("linear1"):
-        return True
     return any("attn" in part or part.endswith("attention") for part in path.lower().split("."))
+
+
+def fused_with_attention(path: str) -> bool:
+    """Whether a layer computes query, key and value together with the feed-forward layer, as in Flux and its kin."""
+    return "single_blocks" in path.split(".") and path.endswith(".linear1")
 
 
 class LoRA:
@@ -44,7 +46,8 @@ class LoRA:
             if _weight_shape(layer)
         }
         if only_attention:
-            self.layers = {name: layer for name, layer in self.layers.items() if in_attention(name)} or self.layers
+            attention = (name for name in self.layers if in_attention(name) or fused_with_attention(name))
+            self.layers = {name: self.layers[name] for name in attention} or self.layers
         if not self.layers:
             raise ValueError("This model has no blocks with linear or convolutional layers: tune all weights instead.")
         generator = torch.Generator().manual_seed(seed)

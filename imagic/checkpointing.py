@@ -102,8 +102,12 @@ def _restored(value, tensors: Sequence[Tensor]):
 
 
 def _copied(value):
-    """Containers anew, around the same tensors."""
-    return _mapped(value, Tensor, lambda tensor: tensor)
+    """Lists, tuples and dicts anew, around what is in them."""
+    if type(value) in (list, tuple):
+        return type(value)(_copied(item) for item in value)
+    if type(value) is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    return value
 
 
 def _mapped(value, kind: type, function: Callable):

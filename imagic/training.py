@@ -13,6 +13,7 @@ from .denoiser import Denoiser
 # How the learning rate goes over a run. Falling to zero, a short run ends near where a long one would: at a constant
 # rate the last steps still jump about by what that rate lets a single noise sample do.
 SCHEDULES = ("cosine", "constant")
+ATTEMPTS = 32  # at a step in fp16, each at half the scale of the one before
 
 
 class NonFiniteLoss(ValueError):
@@ -84,8 +85,7 @@ def train(
     scaler = torch.amp.GradScaler(parameters[0].device.type, enabled=scale_loss)
     for number in range(1, steps + 1):
         optimizer.param_groups[0]["lr"] = learning_rate * _share(schedule, (number - 1) / steps)
-        taken = False
-        while not taken:
+        for _ in range(ATTEMPTS):
             optimizer.zero_grad(set_to_none=True)
             parts = []
             with around():
@@ -100,9 +100,10 @@ def train(
             scaler.step(optimizer)
             scaler.update()
             # Gradients that left fp16's range made no step but a lower scale: of so few steps none is to be lost.
-            taken = scaler.get_scale() >= scale
-            if scale < 1 and not taken:
-                raise NonFiniteLoss(number, learning_rate)
+            if scaler.get_scale() >= scale:
+                break
+        else:
+            raise NonFiniteLoss(number, learning_rate)
         middle = samples // 2
         yield Step(number, steps, value, denoised[middle : middle + 1])
 

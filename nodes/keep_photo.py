@@ -62,6 +62,7 @@ class KeepPhoto:
     def keep(self, model, latent, optimized, target, threshold, region=None):
         started = time.monotonic()
         inputs.within("threshold", threshold, 0, 0.95)
+        inputs.trainable(model)
         photo = inputs.photo(latent, latent_channels(model))
         text, fixed = inputs.single_entry(optimized)
         if len(target) == 1:

@@ -13,7 +13,7 @@ from ..imagic.scoring import (
 )
 from . import inputs
 from .charts import NO_CHART, ChartError, chart
-from .host.denoiser import evaluating
+from .host.evaluating import evaluating
 from .host.training import counter, latent_channels
 from .host.vision import look, read
 
@@ -126,6 +126,7 @@ class PickEdit:
         if clip is None or seen is None:
             latents = _encode(vae[0], [photo, *pictures], latent_channels(model[0]))
         if clip is None:
+            inputs.trainable(model[0])
             alignment = _alignment_by_model(model[0], latents, optimized[0], target[0], samples)
             cost = evaluations(len(pictures), samples)
         fidelity = structure(latents[:1], latents[1:]) if seen is None else same_places(seen[1][:1], seen[1][1:])

@@ -133,7 +133,7 @@ def family_of(pipeline: DiffusionPipeline) -> Family:
             f"Imagic does not know the network of {name}: use a text-to-image pipeline of Stable Diffusion, SDXL, SD3, "
             "Flux or Qwen-Image."
         )
-    if Version(diffusers.__version__) < Version(family.since):
+    if Version(diffusers.__version__).release < Version(family.since).release:
         raise ValueError(f"diffusers {diffusers.__version__} is too old for {name}: install {family.since} or newer.")
     # What an inpainting model sees besides the noise are further channels; what an edit model sees, further tokens.
     patch = config["patch_size"] ** 2 if issubclass(family, Packed) else 1

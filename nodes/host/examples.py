@@ -13,14 +13,14 @@ FOLDER = Path(__file__).parents[2] / "example_workflows"
 def place_photos_when_the_server_starts() -> None:
     """Not at import: only then is the input folder known that the host was started with. Without a server, nothing."""
     server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
-    if server is None:
+    app = getattr(server, "app", None)
+    if app is None or app.frozen:
         return
 
     async def starting(_) -> None:
         place_photos()
 
-    if not server.app.frozen:
-        server.app.on_startup.append(starting)
+    app.on_startup.append(starting)
 
 
 def place_photos() -> None:
@@ -28,9 +28,9 @@ def place_photos() -> None:
     folder = Path(folder_paths.get_input_directory())
     for photo in sorted(FOLDER.glob("*.png")):
         copy = folder / photo.name
-        if copy.exists():
-            continue
         try:
+            if copy.exists():
+                continue
             unfinished = copy.with_suffix(".unfinished")
             shutil.copyfile(photo, unfinished)
             unfinished.replace(copy)

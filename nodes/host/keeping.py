@@ -9,7 +9,8 @@ from torch.nn.functional import cosine_similarity
 
 from ...imagic.denoiser import Conditioning
 from ...imagic.keeping import edit_region, edited_latent, reordered
-from .denoiser import evaluating, model_conds
+from .denoiser import model_conds
+from .evaluating import evaluating
 
 
 def find_region(model, samples: Tensor, optimized: Conditioning, target: Conditioning, fixed: dict, threshold: float):
@@ -38,7 +39,6 @@ def keep_photo(model, samples: Tensor, optimized: Conditioning, region: Tensor):
     return keeping
 
 
-SAME_NOISE = 0.1  # cosine of two noises from which on they are taken for one; of two seeds it is 0.02 and less
 _WRAPPER, _AFTER = "model_function_wrapper", "sampler_post_cfg_function"
 
 
@@ -135,16 +135,21 @@ class PhotoKeeper:
         self.noise, self.steps = (noisy - clean) / scale, 0
         if levels is not None and (noisy.shape, float(levels[0])) in self.stopped:
             noise, steps = self.stopped[noisy.shape, float(levels[0])]
-            # Then what was edited so far is in the quotient as well; but a sampler may also begin here by itself.
-            if cosine_similarity(noise.flatten(), self.noise.flatten(), 0) > SAME_NOISE:
+            # A sampler may also begin here by itself, with other noise of its own. Else the quotient is the noise as it
+            # was and what has been edited so far: where that is little they are alike, where it is much it stands out.
+            chance = 4 / noise.numel() ** 0.5
+            alike = cosine_similarity(noise.flatten(), self.noise.flatten(), 0) > chance
+            if alike or self.noise.std() > 1 + chance:
                 self.noise, self.steps = noise, steps
         self.through = self.noise  # as the model was shown it in this first step
 
         # The edit's own entries but for the text: guidance, sizes, areas and controls act on both alike.
         self.source = []
         for entry in args["cond"]:
-            told = {name: value for name, value in entry.items() if name != "model_conds"} | self.optimized
-            text = model_conds(self.model, noisy, told)
+            rest = {
+                name: value for name, value in entry.items() if name != "model_conds" and not isinstance(value, Tensor)
+            }
+            text = model_conds(self.model, noisy, rest | self.optimized)
             self.source.append({**entry, "model_conds": {**entry["model_conds"], **text}})
 
     def _may_swap(self, args: dict) -> bool:

@@ -22,12 +22,12 @@ def probe(denoiser: HostDenoiser, latent: Tensor, conditioning: Conditioning) ->
         ValueError: the model wants more than a noisy latent and a text, does not run on these, or does not read the
             text.
     """
-    noisy = latent[..., :SIZE, :SIZE].detach().clone().requires_grad_()
+    noisy = corner(latent).detach().clone().requires_grad_()
     text = {
         name: tensor.detach().float().requires_grad_() if is_text(name, tensor) else tensor
         for name, tensor in conditioning.items()
     }
-    with _explained():
+    with explained():
         inputs = denoiser.inputs(noisy, text)
     if "c_concat" in inputs:
         raise ValueError(
@@ -41,7 +41,7 @@ def probe(denoiser: HostDenoiser, latent: Tensor, conditioning: Conditioning) ->
         return tensor
 
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    with _explained(), _needing_gradients(denoiser.network), hooks:
+    with explained(), _needing_gradients(denoiser.network), hooks:
         denoised = denoiser(noisy, denoiser.sigma(torch.tensor([0.5])), text)
         overwrites = any(tensor._version != version for tensor, version in kept)
         # The photo's own gradient takes the backward pass through every block.
@@ -54,8 +54,13 @@ def probe(denoiser: HostDenoiser, latent: Tensor, conditioning: Conditioning) ->
     return overwrites
 
 
+def corner(latent: Tensor) -> Tensor:
+    """As much of one picture as tells whether a model runs at all, [1, C, ...]."""
+    return latent[:1, ..., :SIZE, :SIZE]
+
+
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Makes a sentence of what a model raises at inputs that are not for it; memory that runs out stays as it is."""
     try:
         yield

@@ -161,6 +161,13 @@ class Studio:
         inputs |= {"seed": 0, "steps": 2, "cfg": 3.0, "sampler_name": "ddim", "scheduler": "normal", "denoise": 1.0}
         return self.host.KSampler().sample(**inputs | changes)[0]
 
+    def levels(self, steps: int) -> torch.Tensor:
+        """The noise levels of the "normal" schedule, as nodes that give SIGMAS make them."""
+        samplers = importlib.import_module("comfy.samplers")
+        if hasattr(samplers, "calculate_sigmas"):
+            return samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", steps)
+        return samplers.calculate_sigmas_scheduler(self.model.model, "normal", steps)
+
     @in_inference_mode
     def weights(self) -> dict[str, torch.Tensor]:
         """A copy of what the base MODEL's network holds now."""

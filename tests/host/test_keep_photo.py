@@ -108,20 +108,21 @@ def in_part(studio, model, conditioning, latent, start, end) -> dict:
     return studio.host.KSamplerAdvanced().sample(*arguments, "enable" if end < 6 else "disable")[0]
 
 
-def test_a_second_sampler_goes_on_whatever_ran_in_between(studio, keep):
+@pytest.mark.parametrize("place", [3, 5])
+def test_a_second_sampler_goes_on_with_the_first_ones_noise_in_a_sweep_too(studio, keep, place):
     """As hosts run a sweep: the first sampler for every eta, then the second for every eta."""
     if not tells_runs_apart(studio):
         return
     etas = studio.interpolate(keep.optimized, studio.target, sweep="0, 0.6, 1.2")
 
     def both(model, conditioning):
-        half = in_part(studio, model, conditioning, studio.latent, 0, 3)
-        return in_part(studio, model, conditioning, half, 3, 6)
+        half = in_part(studio, model, conditioning, studio.latent, 0, place)
+        return in_part(studio, model, conditioning, half, place, 6)
 
     alone = [both(keep()[0], conditioning) for conditioning in etas]
     model, _ = keep()
-    halves = [in_part(studio, model, conditioning, studio.latent, 0, 3) for conditioning in etas]
-    swept = [in_part(studio, model, *pair, 3, 6) for pair in zip(etas, halves, strict=True)]
+    halves = [in_part(studio, model, conditioning, studio.latent, 0, place) for conditioning in etas]
+    swept = [in_part(studio, model, *pair, place, 6) for pair in zip(etas, halves, strict=True)]
     assert distance(studio, swept[0]) < SAME < distance(studio, swept[2])
     for one, other in zip(alone, swept, strict=True):
         assert torch.equal(one["samples"], other["samples"])
@@ -133,9 +134,7 @@ def test_a_second_sampler_goes_on_whatever_ran_in_between(studio, keep):
 @torch.inference_mode()
 def test_the_same_levels_again_are_another_run(studio, keep):
     """SamplerCustom and its kin hand on the SIGMAS of a node, which stay the same object as long as it is cached."""
-    levels = comfy.samplers.KSampler(
-        studio.model, steps=6, device=torch.device("cpu"), sampler="euler", scheduler="normal"
-    ).sigmas
+    levels = studio.levels(6)
     model, _ = keep()
     for seed in (1, 2):
         noise = comfy.sample.prepare_noise(studio.latent["samples"], seed)

@@ -73,6 +73,10 @@ def test_bad_input_is_refused_in_one_sentence(pick):
         ({"samples": [0]}, "samples is 0: set it between 1 and 256"),
         ({"source": [photo[:, :64]]}, r"differ in size: connect the photo that was encoded\.$"),
         ({"target": [[]]}, "The conditioning is empty"),
+        (
+            {"optimized": [[[torch.ones(1, 5, 7), {}]]]},
+            r"The model does not run on this photo and text \(.*\): connect",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             pick(edit, [photo], **changes)

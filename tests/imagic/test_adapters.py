@@ -124,14 +124,31 @@ def test_only_attention_layers_are_found_by_name_or_else_all():
         ("down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k", True),
         ("down_blocks.0.attentions.0.transformer_blocks.0.ff.net.2", False),
         ("down_blocks.0.attentions.0.proj_in", False),
-        ("single_blocks.3.linear1", True),
-        ("single_blocks.3.linear2", False),
+        ("single_blocks.3.linear1", False),
         ("single_transformer_blocks.3.attn.to_q", True),
         ("blocks.0.mlp.fc1", False),
     ],
 )
 def test_attention_layers_have_one_meaning_in_all_naming_schemes(path, expected):
     assert in_attention(path) is expected
+
+
+class Single(nn.Module):
+    """Flux's single block, as far as names go."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear1, self.linear2 = nn.Linear(4, 12), nn.Linear(8, 4)
+
+    def forward(self, x):
+        return x
+
+
+def test_lora_goes_beside_a_layer_in_which_attention_is_fused_with_more():
+    network = nn.Module()
+    network.single_blocks = nn.ModuleList(Single() for _ in range(2))
+    layers = list(LoRA(network, 1, 0, only_attention=True).layers)
+    assert layers == ["single_blocks.0.linear1", "single_blocks.1.linear1"]
 
 
 def test_lora_leaves_grouped_convolutions_out():

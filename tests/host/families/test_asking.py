@@ -32,7 +32,7 @@ def test_guidance_that_is_set_after_c_counts_for_the_photo_too(workbench):
 
 
 @pytest.mark.parametrize("name", ["SD 1.x", "SDXL", "Flux.1 dev", "Chroma", "Qwen-Image"])
-def test_a_sweep_is_ranked_by_the_model_alone_without_gradients(workbench, name):
+def test_a_sweep_is_ranked_by_the_model_alone(workbench, name):
     if name not in KNOWN:
         assert name not in ("SD 1.x", "SDXL")
         return
@@ -41,7 +41,7 @@ def test_a_sweep_is_ranked_by_the_model_alone_without_gradients(workbench, name)
     start, fixed = bench.module("nodes.inputs").single_entry(bench.target)
     end, _ = bench.module("nodes.inputs").single_entry(bench.negative)
     pictures = torch.cat([photo, photo.flip(-1), -photo])
-    evaluating = bench.module("nodes.host.denoiser").evaluating
+    evaluating = bench.module("nodes.host.evaluating").evaluating
     with torch.inference_mode(), evaluating(bench.model, pictures, [start, end], fixed) as (denoiser, latents, texts):
         alignment = scoring.explained_better(denoiser, latents[:1], latents, *texts, samples=2)
     assert alignment.shape == (3,)

@@ -1,0 +1,47 @@
+"""Asking a model in ComfyUI without training it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import comfy.model_management
+import torch
+from torch import Tensor
+
+from ...imagic.denoiser import Conditioning
+from ...imagic.objective import samples_per_forward
+from .denoiser import HostDenoiser
+from .probe import corner, explained
+
+
+@contextmanager
+def evaluating(
+    model, samples: Tensor, texts: list[Conditioning], fixed: dict
+) -> Iterator[tuple[HostDenoiser, Tensor, list[Conditioning]]]:
+    """Load MODEL as for sampling, to ask it without gradients.
+
+    Args:
+        samples: latents, [N, C, ...], in the autoencoder's scale.
+        fixed: entries of the CONDITIONING that are no text tensors.
+
+    Yields:
+        The denoiser, the latents in the model's scale and the texts, on the model's device.
+
+    Raises:
+        ValueError: the model does not run on these.
+    """
+    required = model.model.memory_required([samples_per_forward(samples), *samples.shape[1:]])
+    comfy.model_management.load_models_gpu([model], memory_required=required)
+    # Newer hosts let a model know its patcher while it runs.
+    begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
+    try:
+        begin()
+        device = model.load_device
+        latents = model.model.process_latent_in(samples).to(device, torch.float32)
+        texts = [{name: tensor.to(device) for name, tensor in text.items()} for text in texts]
+        denoiser = HostDenoiser(model, fixed)
+        with explained(), torch.no_grad():
+            for text in texts:
+                denoiser(corner(latents), denoiser.sigma(torch.tensor([0.5])), text)
+        yield denoiser, latents, texts
+    finally:
+        end()
