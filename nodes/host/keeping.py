@@ -146,9 +146,8 @@ class PhotoKeeper:
         # The edit's own entries but for the text: guidance, sizes, areas and controls act on both alike.
         self.source = []
         for entry in args["cond"]:
-            rest = {
-                name: value for name, value in entry.items() if name != "model_conds" and not isinstance(value, Tensor)
-            }
+            # Hosts may make an entry of the negative's: a mask of its tokens is not for this text.
+            rest = {name: value for name, value in entry.items() if name not in ("model_conds", "attention_mask")}
             text = model_conds(self.model, noisy, rest | self.optimized)
             self.source.append({**entry, "model_conds": {**entry["model_conds"], **text}})
 
