@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INCHES, DOTS_PER_INCH = (8, 4.5), 120
-
-
 NO_CHART = torch.zeros(1, 64, 64, 3)  # where a picture has to be given all the same
 
 

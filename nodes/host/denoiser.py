@@ -1,5 +1,8 @@
 """ComfyUI's MODEL as a `Denoiser`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor
@@ -21,6 +24,17 @@ def model_conds(base, noisy: Tensor, entry: dict) -> dict:
     inputs = {**size, "prompt_type": "positive", **entry, "noise": noisy, "device": noisy.device}
     # Older hosts name the tokens here already; of Stable Cascade nothing else does, and they cannot do without.
     return convert_cond([[entry["cross_attn"], {}]])[0]["model_conds"] | base.extra_conds(**inputs)
+
+
+@contextmanager
+def running(model) -> Iterator[None]:
+    """Newer hosts let a model know its patcher while it runs."""
+    begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
+    try:
+        begin()
+        yield
+    finally:
+        end()
 
 
 class HostDenoiser:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
 from ...imagic.objective import samples_per_forward
-from .denoiser import HostDenoiser
+from .denoiser import HostDenoiser, running
 from .probe import corner, explained
 
 
@@ -31,10 +31,7 @@ def evaluating(
     """
     required = model.model.memory_required([samples_per_forward(samples), *samples.shape[1:]])
     comfy.model_management.load_models_gpu([model], memory_required=required)
-    # Newer hosts let a model know its patcher while it runs.
-    begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
-    try:
-        begin()
+    with running(model):
         device = model.load_device
         latents = model.model.process_latent_in(samples).to(device, torch.float32)
         texts = [{name: tensor.to(device) for name, tensor in text.items()} for text in texts]
@@ -43,5 +40,3 @@ def evaluating(
             for text in texts:
                 denoiser(corner(latents), denoiser.sigma(torch.tensor([0.5])), text)
         yield denoiser, latents, texts
-    finally:
-        end()

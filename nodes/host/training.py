@@ -18,7 +18,7 @@ from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
 from ...imagic.objective import samples_per_forward
 from ...imagic.training import History, Step
-from .denoiser import HostDenoiser
+from .denoiser import HostDenoiser, running
 from .kernels import give_a_backward
 from .probe import probe
 
@@ -43,21 +43,21 @@ def training(
     """
     give_a_backward()
     model = _load_whole(model, samples)
-    # Newer hosts let a model know its patcher while it runs.
-    begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
     # The host runs nodes in inference mode; leaving it does not unmark what was made in it, hence the clones.
-    with torch.inference_mode(False), torch.enable_grad(), frozen(model.model), _host_knows_it_trains():
-        try:
-            begin()
-            device = model.load_device
-            latent = model.model.process_latent_in(samples.clone()).to(device, torch.float32)
-            conditioning = {name: tensor.clone().to(device) for name, tensor in conditioning.items()}
-            fixed = {name: value.clone() if isinstance(value, Tensor) else value for name, value in fixed.items()}
-            denoiser = HostDenoiser(model, fixed)
-            denoiser.overwrites = probe(denoiser, latent, conditioning)
-            yield denoiser, latent, conditioning
-        finally:
-            end()
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        frozen(model.model),
+        _host_knows_it_trains(),
+        running(model),
+    ):
+        device = model.load_device
+        latent = model.model.process_latent_in(samples.clone()).to(device, torch.float32)
+        conditioning = {name: tensor.clone().to(device) for name, tensor in conditioning.items()}
+        fixed = {name: value.clone() if isinstance(value, Tensor) else value for name, value in fixed.items()}
+        denoiser = HostDenoiser(model, fixed)
+        denoiser.overwrites = probe(denoiser, latent, conditioning)
+        yield denoiser, latent, conditioning
 
 
 def _load_whole(model, samples: Tensor):

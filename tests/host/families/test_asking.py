@@ -37,13 +37,10 @@ def test_a_sweep_is_ranked_by_the_model_alone(workbench, name):
         assert name not in ("SD 1.x", "SDXL")
         return
     bench = workbench(KNOWN[name])
-    scoring, photo = bench.module("imagic.scoring"), bench.latent["samples"]
-    start, fixed = bench.module("nodes.inputs").single_entry(bench.target)
-    end, _ = bench.module("nodes.inputs").single_entry(bench.negative)
-    pictures = torch.cat([photo, photo.flip(-1), -photo])
-    evaluating = bench.module("nodes.host.evaluating").evaluating
-    with torch.inference_mode(), evaluating(bench.model, pictures, [start, end], fixed) as (denoiser, latents, texts):
-        alignment = scoring.explained_better(denoiser, latents[:1], latents, *texts, samples=2)
+    photo, align = bench.latent["samples"], bench.module("nodes.pick_edit")._alignment_by_model
+    latents = torch.cat([photo, photo, photo.flip(-1), -photo])  # the photo, and three pictures of it to choose from
+    with torch.inference_mode():
+        alignment = align(bench.model, latents, bench.negative, bench.target, 2)
     assert alignment.shape == (3,)
     assert alignment[0] == 0
     assert torch.isfinite(alignment).all()
