@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from .denoiser import Conditioning, Denoiser, is_text
-from .objective import NoiseSampler, Validation, denoising_losses
+from .objective import NoiseSampler, denoising_losses
 from .training import History, NonFiniteLoss, Step, check_schedule, keeping_overwritten, train
+from .validation import Validation
 
 
 def optimize_embedding(

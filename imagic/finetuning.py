@@ -10,8 +10,9 @@ from torch import Tensor
 from .adapters import LoRA, Weights
 from .checkpointing import checkpointed
 from .denoiser import Conditioning, Denoiser
-from .objective import NoiseSampler, Validation, denoising_losses
+from .objective import NoiseSampler, denoising_losses
 from .training import History, NonFiniteLoss, Step, check_schedule, keeping_overwritten, train
+from .validation import Validation
 
 TUNE_MODES = ("LoRA", "LoRA all layers", "attention", "all weights")
 

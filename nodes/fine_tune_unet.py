@@ -3,9 +3,11 @@
 import time
 
 from ..imagic.finetuning import TUNE_MODES, fine_tune
-from ..imagic.training import SCHEDULES
-from . import inputs, report
-from .host.training import Progress, apply_update, latent_channels, lora_file_layout, training
+from . import inputs, report, widgets
+from .host.denoiser import latent_channels
+from .host.lora import apply_update, lora_file_layout
+from .host.progress import Progress
+from .host.training import training
 
 
 class FineTuneUNet:
@@ -51,15 +53,10 @@ class FineTuneUNet:
                         "tooltip": "Rank of the LoRA, 4-64; unused by the other choices. Higher can hold more detail.",
                     },
                 ),
-                "steps": (
-                    "INT",
-                    {
-                        "default": 10,
-                        "min": 1,
-                        "max": 10000,
-                        "tooltip": "Tuning steps. More keeps the photo better and edits less. 10-40 with Keep Photo, "
-                        "80-200 with 8 samples without it; the paper takes 1500.",
-                    },
+                "steps": widgets.steps(
+                    10,
+                    "Tuning steps. More keeps the photo better and edits less. 10-40 with Keep Photo, "
+                    "80-200 with 8 samples without it; the paper takes 1500.",
                 ),
                 "learning_rate": (
                     "FLOAT",
@@ -72,25 +69,8 @@ class FineTuneUNet:
                         "tooltip": "Of Adam. LoRA: 0.0001-0.002. Full weights: 0.0000005 (paper) to 0.0002.",
                     },
                 ),
-                "schedule": (
-                    list(SCHEDULES),
-                    {
-                        "default": "cosine",
-                        "advanced": True,
-                        "tooltip": "How the learning rate goes: falling to zero along a cosine, so that few steps "
-                        "suffice, or constant as in the paper.",
-                    },
-                ),
-                "samples": (
-                    "INT",
-                    {
-                        "default": 2,
-                        "min": 1,
-                        "max": 64,
-                        "tooltip": "Noise samples a step, spread evenly over the noise levels. 2-8; the paper takes 1. "
-                        "More is steadier, and costs time in proportion.",
-                    },
-                ),
+                "schedule": widgets.SCHEDULE,
+                "samples": widgets.SAMPLES,
                 "gradient_checkpointing": (
                     "BOOLEAN",
                     {
@@ -100,16 +80,8 @@ class FineTuneUNet:
                         "fraction of the memory.",
                     },
                 ),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 0xFFFFFFFFFFFFFFFF,
-                        "control_after_generate": False,
-                        "tooltip": "Of the noise and the LoRA's start. The same seed gives the same model on the same "
-                        "machine.",
-                    },
+                "seed": widgets.seed(
+                    "Of the noise and the LoRA's start. The same seed gives the same model on the same machine."
                 ),
             },
             "hidden": {"node_id": "UNIQUE_ID"},
@@ -131,9 +103,7 @@ class FineTuneUNet:
         node_id=None,
     ):
         started = time.monotonic()
-        inputs.within("steps", steps, 1, 10000)
-        inputs.within("samples", samples, 1, 64)
-        inputs.among("schedule", schedule, SCHEDULES)
+        widgets.check(steps, samples, schedule)
         inputs.within("learning_rate", learning_rate, 1e-8, 1.0)
         inputs.within("rank", rank, 1, 512)
         inputs.among("tune", tune, TUNE_MODES)

@@ -1,7 +1,7 @@
 """Stage C as a node."""
 
 from ..imagic.interpolation import interpolate
-from . import inputs
+from . import inputs, tensors
 
 
 class InterpolateEmbedding:
@@ -69,8 +69,8 @@ class InterpolateEmbedding:
 
 def interpolated(start: list, end: list, eta: float) -> list:
     """One entry of a CONDITIONING. Areas, masks, controls and sizes are the target's."""
-    start_text, _ = inputs.text_tensors(*start)
-    end_text, fixed = inputs.text_tensors(*end)
+    start_text, _ = tensors.text_tensors(*start)
+    end_text, fixed = tensors.text_tensors(*end)
     text = interpolate(start_text, end_text, eta)
     return [text.pop("cross_attn"), {**fixed, **text}]
 

@@ -5,9 +5,9 @@ import time
 from torch.nn import functional
 
 from ..imagic.keeping import FORWARD_EQUIVALENTS
-from . import inputs, report
+from . import inputs, report, tensors
+from .host.denoiser import latent_channels
 from .host.keeping import find_region, keep_photo
-from .host.training import latent_channels
 from .interpolate_embedding import interpolated
 
 PIXELS = 8  # to a latent position on each side, as hosts count them; only a mask's size depends on it
@@ -73,7 +73,7 @@ class KeepPhoto:
             wanted, _ = inputs.single_entry(target)
             area, cost = find_region(model, photo, text, wanted, fixed, threshold), FORWARD_EQUIVALENTS
         else:
-            area, cost = inputs.region(region, photo), 0
+            area, cost = tensors.region(region, photo), 0
         picture = functional.interpolate(area.flatten(0, -3).unsqueeze(1), scale_factor=PIXELS, mode="bilinear")
         outputs = (keep_photo(model, photo, text, area), picture.squeeze(1))
         return report.spent(outputs, cost, time.monotonic() - started)

@@ -5,7 +5,8 @@ import logging
 from ..imagic import edit_file
 from . import inputs
 from .host import edits
-from .host.training import apply_update, text_sender
+from .host.lora import apply_update
+from .host.progress import text_sender
 
 
 class LoadEdit:

@@ -3,9 +3,10 @@
 import time
 
 from ..imagic.embedding import optimize_embedding
-from ..imagic.training import SCHEDULES
-from . import inputs, report
-from .host.training import Progress, latent_channels, training
+from . import inputs, report, widgets
+from .host.denoiser import latent_channels
+from .host.progress import Progress
+from .host.training import training
 
 
 class OptimizeEmbedding:
@@ -36,14 +37,8 @@ class OptimizeEmbedding:
                         "which can then serve many targets without tuning again."
                     },
                 ),
-                "steps": (
-                    "INT",
-                    {
-                        "default": 25,
-                        "min": 1,
-                        "max": 10000,
-                        "tooltip": "Optimization steps. 20-100; the paper takes 100 to 1000 with a constant rate.",
-                    },
+                "steps": widgets.steps(
+                    25, "Optimization steps. 20-100; the paper takes 100 to 1000 with a constant rate."
                 ),
                 "learning_rate": (
                     "FLOAT",
@@ -57,44 +52,16 @@ class OptimizeEmbedding:
                         "eta more to undo. 0.001-0.02.",
                     },
                 ),
-                "schedule": (
-                    list(SCHEDULES),
-                    {
-                        "default": "cosine",
-                        "advanced": True,
-                        "tooltip": "How the learning rate goes: falling to zero along a cosine, so that few steps "
-                        "suffice, or constant as in the paper.",
-                    },
-                ),
-                "samples": (
-                    "INT",
-                    {
-                        "default": 2,
-                        "min": 1,
-                        "max": 64,
-                        "tooltip": "Noise samples a step, spread evenly over the noise levels. 2-8; the paper takes 1. "
-                        "More is steadier, and costs time in proportion.",
-                    },
-                ),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 0xFFFFFFFFFFFFFFFF,
-                        "control_after_generate": False,
-                        "tooltip": "Of the noise. The same seed gives the same embedding on the same machine.",
-                    },
-                ),
+                "schedule": widgets.SCHEDULE,
+                "samples": widgets.SAMPLES,
+                "seed": widgets.seed("Of the noise. The same seed gives the same embedding on the same machine."),
             },
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
     def optimize(self, model, latent, conditioning, steps, learning_rate, schedule, samples, seed, node_id=None):
         started = time.monotonic()
-        inputs.within("steps", steps, 1, 10000)
-        inputs.within("samples", samples, 1, 64)
-        inputs.among("schedule", schedule, SCHEDULES)
+        widgets.check(steps, samples, schedule)
         inputs.within("learning_rate", learning_rate, 1e-7, 1.0)
         inputs.trainable(model)
         photo = inputs.photo(latent, latent_channels(model))

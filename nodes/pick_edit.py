@@ -13,8 +13,9 @@ from ..imagic.scoring import (
 )
 from . import inputs
 from .charts import NO_CHART, ChartError, chart
+from .host.denoiser import latent_channels
 from .host.evaluating import evaluating
-from .host.training import counter, latent_channels
+from .host.progress import counter
 from .host.vision import look, read
 
 

@@ -1,7 +1,7 @@
 """How much of a tuning to use."""
 
 from . import inputs
-from .host.training import apply_update
+from .host.lora import apply_update
 
 
 class TuningStrength:

@@ -37,6 +37,12 @@ def running(model) -> Iterator[None]:
         end()
 
 
+def latent_channels(model) -> int:
+    """Channels of the latents MODEL works on. Older hosts say it by what previews mix them by, a row a channel."""
+    latent_format = model.model.latent_format
+    return getattr(latent_format, "latent_channels", None) or len(latent_format.latent_rgb_factors)
+
+
 class HostDenoiser:
     """The host's loaded model behind the one abstraction of `imagic`.
 

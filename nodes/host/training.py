@@ -1,28 +1,19 @@
-"""Everything around a training run inside ComfyUI: loading, autograd, progress, cancelling."""
+"""Loads a MODEL for training and makes it usable in autograd."""
 
 import inspect
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import comfy.model_management
-import comfy.sd
-import comfy.utils
-import latent_preview
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
 from ...imagic.objective import samples_per_forward
-from ...imagic.training import History, Step
 from .denoiser import HostDenoiser, running
 from .kernels import give_a_backward
 from .probe import probe
-
-SECONDS_BETWEEN_PREVIEWS = 1.0
 
 
 @contextmanager
@@ -93,103 +84,3 @@ def _host_knows_it_trains() -> Iterator[None]:
         yield
     finally:
         management.in_training = before
-
-
-def latent_channels(model) -> int:
-    """Channels of the latents MODEL works on. Older hosts say it by what previews mix them by, a row a channel."""
-    latent_format = model.model.latent_format
-    return getattr(latent_format, "latent_channels", None) or len(latent_format.latent_rgb_factors)
-
-
-def apply_update(model, update: dict[str, Tensor], strength: float = 1.0):
-    """A clone of MODEL with the update as native patches, by the way the host's own Load LoRA takes.
-
-    Raises:
-        RuntimeError: the host did not take all of it; it only logs what it leaves out.
-    """
-    tuned = comfy.sd.load_lora_for_models(model, None, update, strength, 0.0)[0]
-    # A LoRA's three tensors make one patch, full weights one each.
-    wanted = sum(name.endswith((".lora_up.weight", ".lora_B.weight", ".diff", ".diff_b")) for name in update)
-    taken = sum(map(len, tuned.patches.values())) - sum(map(len, model.patches.values()))
-    if taken != wanted:
-        raise RuntimeError(f"This ComfyUI took {taken} of {wanted} tuned layers: report the model's name as an issue.")
-    return tuned
-
-
-def lora_file_layout(update: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Name an update as every host's LoRA loader knows it: "lora_unet_" and the layer's path with underscores."""
-    named = {}
-    for key, tensor in update.items():
-        for suffix in (".lora_down.weight", ".lora_up.weight", ".alpha", ".diff", ".diff_b"):
-            if key.endswith(suffix):
-                layer = key.removesuffix(suffix).replace(".", "_")
-                named[f"lora_unet_{layer}{suffix}"] = tensor.contiguous()
-    return named
-
-
-class Progress:
-    """Shows a run on the node and in the console, and ends it within a step when the user cancels."""
-
-    def __init__(self, model, title: str, steps: int, node_id: str | None):
-        self.bar = comfy.utils.ProgressBar(steps)
-        self.console = tqdm(total=steps, desc=title, disable=not comfy.utils.PROGRESS_BAR_ENABLED)
-        self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
-        self.say = text_sender(node_id)
-        self.started = time.monotonic()
-        self.next_preview = 0.0
-        self.done = 0
-
-    def __call__(self, step: Step) -> None:
-        # Newer hosts call their progress hook, which would notice, only a few times a second.
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        self.done = step.number
-        now = time.monotonic()
-        preview = None
-        if self.previewer is not None and (now >= self.next_preview or step.number == step.total):
-            with torch.no_grad():
-                preview = self.previewer.decode_latent_to_preview_image("JPEG", step.denoised)
-            self.next_preview = now + SECONDS_BETWEEN_PREVIEWS
-        self.bar.update_absolute(step.number, step.total, preview)
-        self.console.set_postfix_str(f"loss {step.loss:.4f}", refresh=False)
-        self.console.update()
-        if preview is not None or step.number in (1, step.total):
-            left = (now - self.started) / step.number * (step.total - step.number)
-            self.say(
-                f"step {step.number} of {step.total}, loss {step.loss:.4f}, "
-                f"validation ~{step.validation:.4f}, {left:.0f} s left"
-            )
-
-    def sum_up(self, history: History) -> None:
-        """The last line on the node. The validation loss is what to compare between runs."""
-        before, after = history.validation_before, history.validation_after
-        seconds = time.monotonic() - self.started
-        self.say(f"{len(history.losses)} steps in {seconds:.0f} s, validation loss {before:.4f} -> {after:.4f}")
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, exception: type | None, *_) -> None:
-        self.console.close()
-        if exception is comfy.model_management.InterruptProcessingException:
-            self.say(f"cancelled after step {self.done}, the model is as it was")
-
-
-def counter(total: int) -> Callable[[], None]:
-    """Moves a bar on the node by one at each call, and ends the run when the user cancels."""
-    bar = comfy.utils.ProgressBar(total)
-
-    def count() -> None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        bar.update(1)
-
-    return count
-
-
-def text_sender(node_id: str | None) -> Callable[[str], None]:
-    """Writes a line on the node, on hosts that can."""
-    # Not imported: a host used as a library has no server, and loading it then would start half of one.
-    server = getattr(sys.modules.get("server"), "PromptServer", None)
-    send = getattr(getattr(server, "instance", None), "send_progress_text", None)
-    if send is None or node_id is None:
-        return lambda text: None
-    return lambda text: send(text, node_id)

@@ -96,7 +96,8 @@ def test_training_computes_what_the_native_patches_give(studio, tune):
             update, _ = finetuning.fine_tune(denoiser, latent, text_, tune=tune, rank=4, steps=3, samples=2)
         finally:
             finetuning.Validation.loss = original
-    tuned = training.apply_update(studio.model, training.lora_file_layout(update))
+    lora = studio.module("nodes.host.lora")
+    tuned = lora.apply_update(studio.model, lora.lora_file_layout(update))
     with training.training(tuned, studio.latent["samples"], text, fixed) as (denoiser, _, text_):
         patched = denoised(denoiser, text_)
     before, after = seen

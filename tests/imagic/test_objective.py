@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from imagic import objective
 from imagic.denoiser import stratified_quantiles
-from imagic.objective import FOLLOW_EVERY, NoiseSampler, Validation, denoising_loss, samples_per_forward
+from imagic.objective import NoiseSampler, denoising_loss, samples_per_forward
+from imagic.validation import FOLLOW_EVERY, Validation
 
 from .gaussian import SHAPE, Gaussian, mean_of, photo, prompt
 

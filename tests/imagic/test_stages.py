@@ -6,7 +6,7 @@ from torch.func import functional_call
 
 from imagic import fine_tune, interpolate, optimize_embedding
 from imagic.finetuning import TUNE_MODES
-from imagic.objective import Validation
+from imagic.validation import Validation
 
 from .gaussian import Gaussian, fingerprint, mean_of, merged, photo, prompt
 

@@ -77,10 +77,9 @@ class Workbench:
     def loss(self, model, conditioning: list) -> float:
         """The validation loss of a MODEL, as the stages report it."""
         text, fixed = self.module("nodes.inputs").single_entry(conditioning)
-        objective = self.module("imagic.objective")
         with self.module("nodes.host.training").training(model, self.latent["samples"], text, fixed) as ready:
             denoiser, latent, text = ready
-            return objective.Validation(denoiser, latent).loss(denoiser, text)
+            return self.module("imagic.validation").Validation(denoiser, latent).loss(denoiser, text)
 
     def module(self, name: str):
         """A module of the pack as the host imported it."""

@@ -1,0 +1,44 @@
+"""Widgets that the two training stages share."""
+
+from ..imagic.training import SCHEDULES
+from . import inputs
+
+
+def steps(default: int, tooltip: str) -> tuple:
+    return ("INT", {"default": default, "min": 1, "max": 10000, "tooltip": tooltip})
+
+
+SCHEDULE = (
+    list(SCHEDULES),
+    {
+        "default": "cosine",
+        "advanced": True,
+        "tooltip": "How the learning rate goes: falling to zero along a cosine, so that few steps suffice, or constant "
+        "as in the paper.",
+    },
+)
+SAMPLES = (
+    "INT",
+    {
+        "default": 2,
+        "min": 1,
+        "max": 64,
+        "tooltip": "Noise samples a step, spread evenly over the noise levels. 2-8; the paper takes 1. More is "
+        "steadier, and costs time in proportion.",
+    },
+)
+
+
+def seed(tooltip: str) -> tuple:
+    # `control_after_generate` off: the seed is part of what was trained, and another one trains again.
+    return (
+        "INT",
+        {"default": 0, "min": 0, "max": 0xFFFFFFFFFFFFFFFF, "control_after_generate": False, "tooltip": tooltip},
+    )
+
+
+def check(steps: int, samples: int, schedule: str) -> None:
+    """Raises ValueError unless they are what the widgets allow. The graph editor enforces it too, scripts do not."""
+    inputs.within("steps", steps, 1, 10000)
+    inputs.within("samples", samples, 1, 64)
+    inputs.among("schedule", schedule, SCHEDULES)
