@@ -4,7 +4,7 @@ import time
 
 from torch.nn import functional
 
-from ..imagic.keeping import FORWARD_EQUIVALENTS
+from ..imagic.region import FORWARD_EQUIVALENTS
 from . import inputs, report, tensors
 from .host.denoiser import latent_channels
 from .host.keeping import find_region, keep_photo

@@ -21,7 +21,7 @@ from ..finetuning import fine_tune
 from ..fingerprint import Fingerprint, fingerprint
 from ..frozen import frozen
 from ..interpolation import interpolate
-from ..keeping import edit_region
+from ..region import edit_region
 from ..training import History, Step
 from . import lora_names, pictures
 from .denoiser import DiffusersDenoiser

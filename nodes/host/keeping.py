@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ...imagic.denoiser import Conditioning
-from ...imagic.keeping import edit_region, edited_latent, reordered
+from ...imagic.keeping import edited_latent, reordered
+from ...imagic.region import edit_region
 from .denoiser import model_conds
 from .evaluating import evaluating
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from imagic import interpolate
 from imagic.denoiser import Conditioning
-from imagic.keeping import edit_region, edited_latent, reordered
+from imagic.keeping import edited_latent, reordered
+from imagic.region import edit_region
 from scripts import workflow
 
 from .outcome import Outcome

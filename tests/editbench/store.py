@@ -29,7 +29,7 @@ class Task:
 
 
 # Of `imagic`, what no training asks for: it may change without a rival's hours of training starting anew.
-AFTER_TRAINING, BESIDE = ("keeping.py", "scoring.py"), ("edit_file.py", "fingerprint.py")
+AFTER_TRAINING, BESIDE = ("keeping.py", "region.py", "scoring.py"), ("edit_file.py", "fingerprint.py")
 
 
 def key(method: methods.Method) -> str:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from imagic.keeping import edit_region
+from imagic.region import edit_region
 from scripts import workflow
 from tests.editbench import metrics, pairs
 from tests.editbench.pack import THRESHOLD, sample_edit

@@ -13,7 +13,7 @@ from demo import classifier
 from demo.scenes import VALUES
 from imagic import interpolate
 from imagic.diffusers import ImagicEdit, pictures
-from imagic.keeping import edit_region
+from imagic.region import edit_region
 from tests.editbench.metrics import psnr
 from tests.editbench.pack import THRESHOLD, sample_edit
 from tests.editbench.studio import Studio
