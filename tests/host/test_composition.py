@@ -3,10 +3,11 @@
 Where that cannot be, one sentence says so before the first step.
 """
 
-import asyncio
+import functools
 import importlib
 import itertools
 import json
+import math
 
 import comfy.samplers
 import nodes as host_nodes
@@ -15,109 +16,12 @@ import torch
 
 from scripts import hosts
 
-from .conftest import in_inference_mode
+from .composition import CFG, HAS_WRAPPERS, KNOWN, NODES, STEPS, Bench, FlowBench
 
 EXACT = 1e-4  # RMS at eta 0, of the deviation of the photo's latent
 EDITED = 0.05, 1.5  # the least and the most that the target changes, likewise
-STEPS, CFG = 4, 3.0
-PLAIN = {"sampler": "euler", "scheduler": "normal", "latent": None, "denoise": 1.0}
+ANY = 1e-3, math.inf  # a network with random weights knows no measure
 FOUND: dict[str, float | None] = {}  # cell -> RMS at eta 0, None where refused
-
-# Node -> its widgets, where defaults will not do on a model and a run this small.
-NODES = {
-    "RescaleCFG": {"multiplier": 0.7},
-    "Epsilon Scaling": {"scaling_factor": 1.02},
-    "PerturbedAttentionGuidance": {"scale": 3.0},
-    "SelfAttentionGuidance": {"scale": 0.5, "blur_sigma": 2.0},
-    "SkipLayerGuidanceDiT": {
-        "double_layers": "0",
-        "single_layers": "0",
-        "scale": 3.0,
-        "start_percent": 0.0,
-        "end_percent": 1.0,
-        "rescaling_scale": 0.5,
-    },
-    "CFGZeroStar": {},
-    "CFGNorm": {"strength": 1.0},
-    "APG": {"eta": 0.5, "norm_threshold": 5.0, "momentum": -0.5},
-    "TCFG": {},
-    "Mahiro": {},
-    "NAGuidance": {"nag_scale": 5.0, "nag_alpha": 0.5, "nag_tau": 1.5},
-    "FreeU": {"b1": 1.1, "b2": 1.2, "s1": 0.9, "s2": 0.2},
-    "FreeU_V2": {"b1": 1.3, "b2": 1.4, "s1": 0.9, "s2": 0.2},
-    "FreSca": {"scale_low": 1.0, "scale_high": 1.25, "freq_cutoff": 3},
-    "HyperTile": {"tile_size": 16, "swap_size": 2, "max_depth": 1, "scale_depth": False},
-    "TomePatchModel": {"ratio": 0.3},
-    "EasyCache": {"reuse_threshold": 0.5, "start_percent": 0.0, "end_percent": 1.0, "verbose": False},
-    "LazyCache": {"reuse_threshold": 0.5, "start_percent": 0.0, "end_percent": 1.0, "verbose": False},
-    "ModelSamplingDiscrete": {"sampling": "eps", "zsnr": False},
-}
-
-
-# That of March 2024 has none, and Keep Photo promises the plain samplers alone there.
-HAS_WRAPPERS = hasattr(comfy.samplers, "CFGGuider")
-if HAS_WRAPPERS and "KSamplerSelect" not in host_nodes.NODE_CLASS_MAPPINGS:
-    asyncio.run(host_nodes.init_builtin_extra_nodes())
-KNOWN = host_nodes.NODE_CLASS_MAPPINGS
-
-
-class Bench:
-    """A small photo, an embedding optimized for it, and a target."""
-
-    @in_inference_mode
-    def __init__(self, studio):
-        self.studio = studio
-        small = torch.nn.functional.interpolate(
-            studio.decode(studio.latent).movedim(-1, 1), size=(64, 64), mode="area"
-        ).movedim(1, -1)
-        self.latent = studio.encode(small)
-        self.photo = self.latent["samples"]
-        self.optimized = studio.optimize(latent=self.latent)["result"][0]
-        self.target = studio.text("a red bird jumping in the desert at night")
-
-    @in_inference_mode
-    def keep(self, model=None):
-        mask = torch.zeros(1, 64, 64)
-        mask[:, 16:] = 1
-        arguments = {"optimized": self.optimized, "target": self.target, "threshold": 0.4, "region": mask}
-        model = self.studio.model if model is None else model
-        return self.studio.nodes["ImagicKeepPhoto"]().keep(model, self.latent, **arguments)["result"][0]
-
-    @in_inference_mode
-    def node(self, name: str, **inputs):
-        """The outputs of a node of the host of either kind."""
-        node = KNOWN[name]
-        done = node.execute(**inputs) if hasattr(node, "define_schema") else getattr(node(), node.FUNCTION)(**inputs)
-        return getattr(done, "result", done)
-
-    @in_inference_mode
-    def sample(self, model, positive, **changes) -> torch.Tensor:
-        wanted = PLAIN | changes
-        latent = self.latent if wanted["latent"] is None else wanted["latent"]
-        names = (wanted["sampler"], wanted["scheduler"])
-        return host_nodes.common_ksampler(
-            model, 1, STEPS, CFG, *names, positive, self.studio.negative, latent, denoise=wanted["denoise"]
-        )[0]["samples"]
-
-    def noise(self):
-        return self.node("RandomNoise", noise_seed=1)[0]
-
-    def sampler(self, name: str = "euler"):
-        return self.node("KSamplerSelect", sampler_name=name)[0]
-
-    def levels(self, model) -> torch.Tensor:
-        return self.node("BasicScheduler", model=model, scheduler="normal", steps=STEPS, denoise=1.0)[0]
-
-    def custom(self, guider, model, sampler: str) -> torch.Tensor:
-        return self.run(self.noise(), guider, sampler, self.levels(model), self.latent)["samples"]
-
-    def run(self, noise, guider, sampler: str, sigmas: torch.Tensor, latent: dict) -> dict:
-        about = {"noise": noise, "guider": guider, "sampler": self.sampler(sampler), "sigmas": sigmas}
-        return self.node("SamplerCustomAdvanced", latent_image=latent, **about)[0]
-
-    def away(self, samples: torch.Tensor) -> float:
-        """The RMS distance from the photo, of its deviation."""
-        return float((samples - self.photo).square().mean().sqrt() / self.photo.std())
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +29,17 @@ def bench(studio):
     return Bench(studio)
 
 
+@pytest.fixture(scope="module")
+def flow(studio):
+    """The benches of rectified flow, by family."""
+    return functools.cache(lambda name: FlowBench(studio, name))
+
+
 @pytest.fixture
-def check(request, bench):
+def check(request):
     """Draws a cell at eta 0 and at the target. `draw` takes a conditioning."""
 
-    def run(draw, refusable: bool = False, edited: bool = True) -> None:
+    def run(bench, draw, refusable: bool = False, change: tuple | None = EDITED) -> None:
         cell = request.node.name
         try:
             at_zero = bench.away(draw(bench.optimized))
@@ -140,8 +50,8 @@ def check(request, bench):
             return
         FOUND[cell] = at_zero
         assert at_zero <= EXACT
-        if edited:
-            assert EDITED[0] < bench.away(draw(bench.target)) < EDITED[1]
+        if change:
+            assert change[0] < bench.away(draw(bench.target)) < change[1]
 
     return run
 
@@ -172,7 +82,11 @@ SAMPLERS = comfy.samplers.KSampler.SAMPLERS if HAS_WRAPPERS else ["euler", "ddim
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_samplers(bench, check, sampler, scheduler):
     model = bench.keep()
-    check(lambda text: bench.sample(model, text, sampler=sampler, scheduler=scheduler), edited=scheduler == "normal")
+    check(
+        bench,
+        lambda text: bench.sample(model, text, sampler=sampler, scheduler=scheduler),
+        change=EDITED if scheduler == "normal" else None,
+    )
 
 
 def test_a_sampler_that_adds_noise_of_its_own_is_refused_before_the_first_step(bench, monkeypatch):
@@ -186,8 +100,8 @@ def test_a_sampler_that_adds_noise_of_its_own_is_refused_before_the_first_step(b
 
     monkeypatch.setattr(comfy.k_diffusion.sampling, "sample_euler", churning)
     if HAS_WRAPPERS:
-        calls, before = [], bench.studio.model.model.apply_model
-        monkeypatch.setattr(bench.studio.model.model, "apply_model", lambda *a, **k: calls.append(a) or before(*a, **k))
+        calls, before = [], bench.model.model.apply_model
+        monkeypatch.setattr(bench.model.model, "apply_model", lambda *a, **k: calls.append(a) or before(*a, **k))
     with pytest.raises(ValueError, match="adds noise of its own"):
         bench.sample(bench.keep(), bench.optimized)
     if HAS_WRAPPERS:
@@ -204,8 +118,29 @@ def test_nodes(bench, check, name, place):
     def add(model):
         return bench.node(name, model=model, **NODES[name])[0]
 
-    model = bench.keep(add(bench.studio.model)) if place == "before" else add(bench.keep())
-    check(lambda text: bench.sample(model, text))
+    model = bench.keep(add(bench.model)) if place == "before" else add(bench.keep())
+    check(bench, lambda text: bench.sample(model, text))
+
+
+@pytest.mark.parametrize("name", ["SD 3", "Flux.1 dev"] if HAS_WRAPPERS else [])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samplers_of_flow(flow, check, name, sampler):
+    bench = flow(name)
+    model = bench.keep()
+    check(bench, lambda text: bench.sample(model, text, sampler=sampler, scheduler="simple"), change=ANY)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("family", ["SD 3", "Flux.1 dev"])
+@pytest.mark.parametrize("name", rows(NODES))
+def test_nodes_of_flow(flow, check, name, family, place):
+    bench = flow(family)
+
+    def add(model):
+        return bench.node(name, model=model, **NODES[name])[0]
+
+    model = bench.keep(add(bench.model)) if place == "before" else add(bench.keep())
+    check(bench, lambda text: bench.sample(model, text), change=ANY)
 
 
 GUIDERS = {
@@ -235,10 +170,10 @@ def test_guiders(bench, check, name, sampler):
     model = bench.keep()
 
     def draw(text):
-        guider = bench.node(name, model=model, **GUIDERS[name](text, bench.studio.negative))[0]
+        guider = bench.node(name, model=model, **GUIDERS[name](text, bench.negative))[0]
         return bench.custom(guider, model, sampler)
 
-    check(draw)
+    check(bench, draw)
 
 
 @pytest.mark.parametrize("place", range(1, STEPS))
@@ -250,10 +185,10 @@ def test_two_samplers_in_turn(bench, check, sampler, place):
     @torch.inference_mode()
     def part(text, latent, start, end):
         noise, rest = ("enable", "enable") if start == 0 else ("disable", "disable")
-        arguments = (noise, 1, STEPS, CFG, sampler, "normal", text, bench.studio.negative, latent, start, end, rest)
+        arguments = (noise, 1, STEPS, CFG, sampler, "normal", text, bench.negative, latent, start, end, rest)
         return host_nodes.KSamplerAdvanced().sample(model, *arguments)[0]
 
-    check(lambda text: part(text, part(text, bench.latent, 0, place), place, STEPS)["samples"])
+    check(bench, lambda text: part(text, part(text, bench.latent, 0, place), place, STEPS)["samples"])
 
 
 @pytest.mark.parametrize("place", range(1, STEPS))
@@ -262,12 +197,12 @@ def test_two_custom_samplers_in_turn(bench, check, name, place):
     model = bench.keep()
 
     def draw(text):
-        guider = bench.node("CFGGuider", model=model, **GUIDERS["CFGGuider"](text, bench.studio.negative))[0]
+        guider = bench.node("CFGGuider", model=model, **GUIDERS["CFGGuider"](text, bench.negative))[0]
         high, low = bench.node("SplitSigmas", sigmas=bench.levels(model), step=place)
         half = bench.run(bench.noise(), guider, "euler", high, bench.latent)
         return bench.run(bench.node("DisableNoise")[0], guider, "euler", low, half)["samples"]
 
-    check(draw)
+    check(bench, draw)
 
 
 def edited(conditioning: list, **extras) -> list:
@@ -285,7 +220,7 @@ ENTRIES = {
 @pytest.mark.parametrize("name", ENTRIES if HAS_WRAPPERS else [])
 def test_entries(bench, check, name):
     model = bench.keep()
-    check(lambda text: bench.sample(model, ENTRIES[name](text)))
+    check(bench, lambda text: bench.sample(model, ENTRIES[name](text)))
 
 
 @pytest.mark.parametrize("sampler", ["euler", "euler_ancestral"] if HAS_WRAPPERS else [])
@@ -294,7 +229,7 @@ def test_controlnet(bench, check, sampler):
     model, control = bench.keep(), control_net()
     hint = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     about = {"control": control.set_cond_hint(hint, 0.5, (0.0, 1.0)), "control_apply_to_uncond": True}
-    check(lambda text: bench.sample(model, edited(text, **about), sampler=sampler))
+    check(bench, lambda text: bench.sample(model, edited(text, **about), sampler=sampler))
 
 
 def control_net():
@@ -321,12 +256,16 @@ def control_net():
 @pytest.mark.parametrize("sampler", ["euler", "euler_ancestral"] if HAS_WRAPPERS else ["euler"])
 def test_a_part_of_the_schedule(bench, check, sampler, denoise):
     model = bench.keep()
-    check(lambda text: bench.sample(model, text, sampler=sampler, denoise=denoise), edited=denoise > 0.5)
+    check(
+        bench,
+        lambda text: bench.sample(model, text, sampler=sampler, denoise=denoise),
+        change=EDITED if denoise > 0.5 else None,
+    )
 
 
 def test_a_batch(bench, check):
     model, batch = bench.keep(), {"samples": bench.photo.repeat(3, 1, 1, 1)}
-    check(lambda text: bench.sample(model, text, latent=batch))
+    check(bench, lambda text: bench.sample(model, text, latent=batch))
 
 
 MASKS = {"half": torch.ones(1, 64, 64).tril(), "soft": torch.linspace(0, 1, 64).expand(1, 64, 64)}
@@ -339,12 +278,12 @@ def test_a_latent_with_a_mask(bench, check, sampler, mask, differential):
     model, latent = bench.keep(), {**bench.latent, "noise_mask": MASKS[mask]}
     if differential:
         model = bench.node("DifferentialDiffusion", model=model)[0]
-    check(lambda text: bench.sample(model, text, sampler=sampler, latent=latent))
+    check(bench, lambda text: bench.sample(model, text, sampler=sampler, latent=latent))
 
 
 def test_an_empty_latent_stands_for_the_photo(bench, check):
     model, empty = bench.keep(), {"samples": torch.zeros_like(bench.photo)}
-    check(lambda text: bench.sample(model, text, latent=empty))
+    check(bench, lambda text: bench.sample(model, text, latent=empty))
 
 
 def test_a_second_pass_over_the_result(bench, check):
@@ -354,7 +293,7 @@ def test_a_second_pass_over_the_result(bench, check):
         first = bench.sample(model, text)
         return bench.sample(model, text, latent={"samples": first}, denoise=0.5)
 
-    check(draw)
+    check(bench, draw)
 
 
 OTHERS = {
@@ -366,4 +305,4 @@ OTHERS = {
 @pytest.mark.parametrize("name", OTHERS if HAS_WRAPPERS else ["upscaled"])
 def test_a_latent_of_another_picture(bench, check, name):
     model = bench.keep()
-    check(lambda text: bench.sample(model, text, latent={"samples": OTHERS[name](bench.photo)}), refusable=True)
+    check(bench, lambda text: bench.sample(model, text, latent={"samples": OTHERS[name](bench.photo)}), refusable=True)
