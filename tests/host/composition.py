@@ -43,6 +43,9 @@ NODES = {
 }
 
 
+# These reach into a UNet.
+FOR_UNETS = {"SelfAttentionGuidance", "FreeU", "FreeU_V2", "HyperTile", "TomePatchModel"}
+
 # That of March 2024 has none, and Keep Photo promises the plain samplers alone there.
 HAS_WRAPPERS = hasattr(comfy.samplers, "CFGGuider")
 if HAS_WRAPPERS and "KSamplerSelect" not in host_nodes.NODE_CLASS_MAPPINGS:

@@ -16,7 +16,7 @@ import torch
 
 from scripts import hosts
 
-from .composition import CFG, HAS_WRAPPERS, KNOWN, NODES, STEPS, Bench, FlowBench
+from .composition import CFG, FOR_UNETS, HAS_WRAPPERS, KNOWN, NODES, STEPS, Bench, FlowBench
 
 EXACT = 1e-4  # RMS at eta 0, of the deviation of the photo's latent
 EDITED = 0.05, 1.5  # the least and the most that the target changes, likewise
@@ -132,7 +132,7 @@ def test_samplers_of_flow(flow, check, name, sampler):
 
 @pytest.mark.parametrize("place", ["before", "after"])
 @pytest.mark.parametrize("family", ["SD 3", "Flux.1 dev"])
-@pytest.mark.parametrize("name", rows(NODES))
+@pytest.mark.parametrize("name", rows(name for name in NODES if name not in FOR_UNETS))
 def test_nodes_of_flow(flow, check, name, family, place):
     bench = flow(family)
 
