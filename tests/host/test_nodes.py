@@ -6,6 +6,7 @@ IDS = [
     "ImagicOptimizeEmbedding",
     "ImagicFineTuneUNet",
     "ImagicInterpolateEmbedding",
+    "ImagicEditRegion",
     "ImagicKeepPhoto",
     "ImagicDemoCheckpoint",
     "ImagicEditSheet",
