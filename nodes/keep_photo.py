@@ -59,18 +59,19 @@ class KeepPhoto:
             },
         }
 
+    @inputs.checked
     def keep(self, model, latent, optimized, target, threshold, region=None):
         started = time.monotonic()
-        inputs.within("threshold", threshold, 0, 0.95)
         inputs.trainable(model)
-        photo = inputs.photo(latent, latent_channels(model))
-        text, fixed = inputs.single_entry(optimized)
+        photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
+        text, fixed = inputs.single_entry(optimized, "optimized")
         if len(target) == 1:
             # As Interpolate Embedding has it at eta 0: of the target's length, which counts where a text is attended to
             # together with the picture.
             text, fixed = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
+        inputs.readable(model, text)
         if region is None:
-            wanted, _ = inputs.single_entry(target)
+            wanted, _ = inputs.single_entry(target, "target")
             area, cost = find_region(model, photo, text, wanted, fixed, threshold), FORWARD_EQUIVALENTS
         else:
             area, cost = tensors.region(region, photo), 0
