@@ -67,14 +67,11 @@ def finite(what: str, values: Tensor, remedy: str) -> Tensor:
 
 
 def shown(value: Any) -> str:
-    """A value as a sentence may repeat it: its contents where they are short, on one line, else its kind and size.
-
-    Pages of old hosts take what an error says as HTML, so no tag of a file or a name gets through.
-    """
+    """A value as a sentence may repeat it: its contents where they are short, on one line, else its kind and size."""
     if isinstance(value, Tensor):
         return f"a tensor {list(value.shape)}"
     if isinstance(value, bool | str | None):
-        return one_line(repr(value))
+        return quoted(repr(value))
     if isinstance(value, Integral) and abs(int(value)) >= 10**LONGEST:
         return "a number too large"
     if isinstance(value, Real):
@@ -83,10 +80,17 @@ def shown(value: Any) -> str:
     return f"of type {type(value).__name__}"
 
 
-def one_line(words: str, longest: int = LONGEST) -> str:
-    """Words of somebody else on one line, shortened, and without the brackets that make HTML of them."""
+def quoted(words: str) -> str:
+    """Words of a file or a user as a sentence may repeat them: on one line, shortened, with no bracket of a tag.
+
+    For pages of old hosts take what an error says as HTML, and newer ones take it as it is, so it cannot be escaped.
+    """
+    return one_line(words, LONGEST).translate({ord("<"): "‹", ord(">"): "›"})
+
+
+def one_line(words: str, longest: int) -> str:
+    """Words on one line, shortened to so many characters."""
     words = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
-    words = words.translate({ord("<"): "‹", ord(">"): "›"})
     return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 

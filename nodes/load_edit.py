@@ -3,6 +3,7 @@
 import logging
 
 from ..imagic import edit_file
+from ..imagic.checks import quoted
 from . import inputs
 from .host import edits
 from .host.lora import LayersLeftOut, apply_update
@@ -58,7 +59,7 @@ class LoadEdit:
     @inputs.checked
     def load(self, model, edit, strength, node_id=None):
         saved = edit_file.load(edits.path_of(edit))
-        base, name = edits.base_of(model), saved.about["base"] or "an unknown checkpoint"
+        base, name = edits.base_of(model), quoted(str(saved.about["base"])) or "an unknown checkpoint"
         # What diffusers names its weights says nothing about a host's model, so it is for the host to take all of it.
         by_diffusers = "pipeline" in saved.about
         another_kind = ValueError(f"{edit} was tuned on {name}, a model of another kind: load that checkpoint.")
