@@ -41,8 +41,10 @@ def path_of(name: str) -> Path:
         ValueError: the name leads out of the folder, or is none that an edit is saved under.
     """
     plain = checks.text("edit", name)
-    if _complaint(plain.removesuffix(SUFFIX)) or not _inside(folder() / plain):
+    if "\0" in plain or not _inside(folder() / plain):
         raise ValueError(f"{checks.shown(name)} is outside of ComfyUI's output folder: choose an edit from the list.")
+    if _complaint(plain.removesuffix(SUFFIX)) is not None:
+        raise ValueError(f"{checks.shown(name)} is no name that edits are saved under: choose an edit from the list.")
     return folder() / plain
 
 
