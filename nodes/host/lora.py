@@ -18,7 +18,7 @@ def apply_update(model, update: dict[str, Tensor], strength: float = 1.0):
     # A LoRA's three tensors make one patch, full weights one each.
     wanted = sum(name.endswith((".lora_up.weight", ".lora_B.weight", ".diff", ".diff_b")) for name in update)
     taken = sum(map(len, tuned.patches.values())) - sum(map(len, model.patches.values()))
-    if taken != wanted:
+    if taken != wanted or not wanted:
         raise LayersLeftOut(f"This ComfyUI took {taken} of {wanted} tuned layers: report the model's name as an issue.")
     return tuned
 

@@ -251,6 +251,13 @@ def test_strength_scales_the_tuning(studio, trained, load, save):
         apply(studio.model, trained["lora"], 3.0)
 
 
+@pytest.mark.parametrize("layer", ["a", "a.lora_up.weight", "lora_unet_no_such_layer.diff"])
+def test_a_lora_that_changes_nothing_of_the_model_is_refused(studio, layer):
+    apply = studio.nodes["ImagicTuningStrength"]().apply
+    with pytest.raises(ValueError, match=r"^The lora is of another model: connect the model that it was tuned on\.$"):
+        apply(studio.model, {layer: torch.zeros(2, 2)}, 1.0)
+
+
 def test_an_edit_goes_from_one_queue_to_the_next(client):
     graph = workflow.load()
     workflow.inputs(graph, "Photo")["image"] = client.upload_image(workflow.PHOTO)
