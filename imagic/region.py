@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .checks import finite
 from .denoiser import Conditioning, Denoiser
 from .objective import samples_per_forward
 
@@ -35,6 +36,9 @@ def edit_region(
 
     Returns:
         [1, 1, ...], 0..1 with a soft edge.
+
+    Raises:
+        ValueError: the model gives NaN or infinite values.
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((PAIRS, *latent.shape[1:]), generator=generator).to(latent.device)
@@ -46,6 +50,7 @@ def edit_region(
         noisy = denoiser.add_noise(latent, part, sigma)
         wanted, there = (denoiser(noisy, sigma, text).float() for text in (target, optimized))
         change += (wanted - there).sum(0, keepdim=True)
+    finite("What the model predicts for this photo", change, "run the model in fp32 or bf16")
     return region_of(change, threshold)
 
 

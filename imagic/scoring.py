@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from .checks import finite
 from .denoiser import Conditioning, Denoiser
 from .objective import denoising_losses
 
@@ -40,8 +41,13 @@ def ranked(alignment: Tensor, fidelity: Tensor, forward_equivalents: int = 0) ->
     Args:
         alignment: how much better than the photo each of N candidates shows the target, [N].
         fidelity: how much of the photo each has kept, [N].
+
+    Raises:
+        ValueError: a score is NaN or infinite, so none of them is best.
     """
     alignment, fidelity = alignment.float().cpu(), fidelity.float().cpu()
+    finite("The pictures' alignment with the text", alignment, "run the model in fp32 or bf16")
+    finite("The pictures' fidelity to the photo", fidelity, "run the model in fp32 or bf16")
     ranking = Ranking([], alignment, fidelity, forward_equivalents)
     # Where nothing moves towards the target, the least bad comes first.
     shows = alignment >= min(ranking.threshold, float(alignment.max()))

@@ -60,6 +60,7 @@ class EditRegion:
             },
         }
 
+    @inputs.checked
     def find(self, model, latent, optimized, target, threshold):
         started = time.monotonic()
         mask = as_mask(region(model, latent, optimized, target, threshold))
@@ -71,13 +72,13 @@ class EditRegion:
 
 def region(model, latent: dict, optimized: list, target: list, threshold: float) -> Tensor:
     """The region at the latent's resolution, [1, 1, ...], 0..1, on the CPU."""
-    inputs.within("threshold", threshold, 0, 0.95)
     inputs.trainable(model)
-    photo = inputs.photo(latent, latent_channels(model))
-    inputs.single_entry(optimized)
-    wanted, _ = inputs.single_entry(target)
+    photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
+    inputs.single_entry(optimized, "optimized")
+    wanted, _ = inputs.single_entry(target, "target")
     # Of the target's length, which counts where text and picture attend to each other.
     text, fixed = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
+    inputs.readable(model, text)
     return find_region(model, photo, text, wanted, fixed, threshold)
 
 

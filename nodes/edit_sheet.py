@@ -1,5 +1,6 @@
 """The pictures of a sweep on one sheet."""
 
+from ..imagic import checks
 from . import inputs
 from .contact_sheet import Cell, contact_sheet
 from .pictures import to_image, to_pictures
@@ -60,12 +61,12 @@ class EditSheet:
             },
         }
 
+    @inputs.checked
     def lay_out(self, images, cell, source=None, eta=None, winner=None):
         size = cell[0]
-        inputs.within("cell", size, 64, 1024)
         columns = [to_pictures(batch) for batch in images]
         number = winner[0] if winner else 0
-        inputs.within("winner", number, 0, sum(map(len, columns)))
+        checks.integer("winner", number, 0, sum(map(len, columns)))
         labels = _labels(len(columns), eta)
         cells, count = [], 0
         for label, pictures in zip(labels, columns, strict=True):

@@ -87,6 +87,7 @@ class FineTuneUNet:
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
+    @inputs.checked
     def tune(
         self,
         model,
@@ -103,18 +104,15 @@ class FineTuneUNet:
         node_id=None,
     ):
         started = time.monotonic()
-        widgets.check(steps, samples, schedule)
-        inputs.within("learning_rate", learning_rate, 1e-8, 1.0)
-        inputs.within("rank", rank, 1, 512)
-        inputs.among("tune", tune, TUNE_MODES)
         if not tune.startswith("LoRA") and learning_rate > 5e-4:
             raise ValueError(
                 f"learning_rate {learning_rate:g} would ruin the model when its full weights are tuned: "
                 "set it to 0.0002 or lower, or tune LoRA."
             )
         inputs.trainable(model)
-        photo = inputs.photo(latent, latent_channels(model))
+        photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
         text, fixed = inputs.single_entry(conditioning)
+        inputs.readable(model, text)
         with (
             training(model, photo, text, fixed) as (denoiser, clean, text),
             Progress(model, "Tuning the model", steps, node_id) as progress,

@@ -1,5 +1,6 @@
 """Stage C as a node."""
 
+from ..imagic import checks
 from ..imagic.interpolation import interpolate
 from . import inputs, tensors
 
@@ -50,13 +51,11 @@ class InterpolateEmbedding:
             },
         }
 
+    @inputs.checked
     def interpolate(self, optimized, target, eta, sweep=""):
         etas = _numbers(sweep) or [eta]
         for value in etas:
-            inputs.within("eta", value, -2, 3)
-        for name, conditioning in (("optimized", optimized), ("target", target)):
-            if not conditioning:
-                raise ValueError(f"The {name} conditioning is empty: connect a node that gives one.")
+            checks.number("eta", value, -2, 3)
         if len(optimized) not in (1, len(target)):
             raise ValueError(
                 f"The optimized conditioning has {len(optimized)} entries and the target {len(target)}: "
@@ -72,6 +71,8 @@ def interpolated(start: list, end: list, eta: float) -> list:
     start_text, _ = tensors.text_tensors(*start)
     end_text, fixed = tensors.text_tensors(*end)
     text = interpolate(start_text, end_text, eta)
+    for tensor in text.values():
+        checks.finite(f"The conditioning at eta {eta:g}", tensor, "run the text encoder in fp32")
     return [text.pop("cross_attn"), {**fixed, **text}]
 
 

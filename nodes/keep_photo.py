@@ -53,16 +53,17 @@ class KeepPhoto:
             },
         }
 
+    @inputs.checked
     def keep(self, model, latent, optimized, target, threshold, region=None):
         started = time.monotonic()
-        inputs.within("threshold", threshold, 0, 0.95)
         inputs.trainable(model)
         if keeps_photo(model):
             raise ValueError("This MODEL keeps a photo already: connect the MODEL that went into the other Keep Photo.")
-        photo = inputs.photo(latent, latent_channels(model))
-        text, _ = inputs.single_entry(optimized)
+        photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
+        text, _ = inputs.single_entry(optimized, "optimized")
         if len(target) == 1:
             text, _ = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
+        inputs.readable(model, text)
         if region is None:
             area, cost = edit_region.region(model, latent, optimized, target, threshold), FORWARD_EQUIVALENTS
         else:

@@ -3,9 +3,10 @@
 import logging
 
 from ..imagic import edit_file
+from ..imagic.checks import quoted
 from . import inputs
 from .host import edits
-from .host.lora import apply_update
+from .host.lora import LayersLeftOut, apply_update
 from .host.progress import text_sender
 
 
@@ -26,6 +27,7 @@ class LoadEdit:
         "A small picture of the photo.",
     )
     FUNCTION = "load"
+    FILES = ("edit",)  # which the folder's listing checks, see `inputs.checked`
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -54,10 +56,10 @@ class LoadEdit:
         path = edits.path_of(edit)
         return f"{path.stat().st_mtime_ns} {path.stat().st_size}" if path.is_file() else ""
 
+    @inputs.checked
     def load(self, model, edit, strength, node_id=None):
-        inputs.within("strength", strength, -2, 2)
         saved = edit_file.load(edits.path_of(edit))
-        base, name = edits.base_of(model), saved.about["base"] or "an unknown checkpoint"
+        base, name = edits.base_of(model), quoted(str(saved.about["base"])) or "an unknown checkpoint"
         # What diffusers names its weights says nothing about a host's model, so it is for the host to take all of it.
         by_diffusers = "pipeline" in saved.about
         another_kind = ValueError(f"{edit} was tuned on {name}, a model of another kind: load that checkpoint.")
@@ -69,7 +71,7 @@ class LoadEdit:
             text_sender(node_id)(warning)
         try:
             tuned = apply_update(model, saved.update, strength)
-        except RuntimeError:
+        except LayersLeftOut:
             if by_diffusers:
                 raise another_kind from None
             raise

@@ -2,6 +2,7 @@
 
 import math
 
+from . import inputs
 from .charts import chart
 
 
@@ -26,10 +27,9 @@ class LossChart:
             }
         }
 
+    @inputs.checked
     def draw(self, loss, title):
-        losses = loss.get("loss", []) if isinstance(loss, dict) else []
-        if not losses:
-            raise ValueError("The loss is empty: connect the loss output of a node that trained.")
+        losses = loss["loss"]
         # Dollars would start a formula.
         with chart(title.replace("$", r"\$")) as (axes, image):
             steps = range(1, len(losses) + 1)

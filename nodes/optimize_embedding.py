@@ -59,13 +59,13 @@ class OptimizeEmbedding:
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
+    @inputs.checked
     def optimize(self, model, latent, conditioning, steps, learning_rate, schedule, samples, seed, node_id=None):
         started = time.monotonic()
-        widgets.check(steps, samples, schedule)
-        inputs.within("learning_rate", learning_rate, 1e-7, 1.0)
         inputs.trainable(model)
-        photo = inputs.photo(latent, latent_channels(model))
+        photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
         text, fixed = inputs.single_entry(conditioning)
+        inputs.readable(model, text)
         with (
             training(model, photo, text, fixed) as (denoiser, clean, text),
             Progress(model, "Optimizing the embedding", steps, node_id) as progress,

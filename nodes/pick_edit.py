@@ -1,7 +1,9 @@
 """The best picture of a sweep."""
 
 import torch
+from torch import Tensor
 
+from ..imagic.denoiser import Conditioning
 from ..imagic.scoring import (
     Ranking,
     evaluations,
@@ -16,7 +18,8 @@ from .charts import NO_CHART, ChartError, chart
 from .host.denoiser import latent_channels
 from .host.evaluating import evaluating
 from .host.progress import counter
-from .host.vision import look, read
+from .host.vision import look, read, smallest_side
+from .pictures import rgb
 
 
 class PickEdit:
@@ -95,6 +98,7 @@ class PickEdit:
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
+    @inputs.checked
     def pick(
         self,
         model,
@@ -111,7 +115,6 @@ class PickEdit:
         node_id=None,
     ):
         samples = samples[0]
-        inputs.within("samples", samples, 1, 256)
         if len(eta) != len(images):
             raise ValueError(
                 f"There are {len(images)} pictures and {len(eta)} eta: connect the eta of the Interpolate Embedding "
@@ -120,15 +123,20 @@ class PickEdit:
         places = [(value, place) for value, batch in zip(eta, images, strict=True) for place in range(len(batch))]
         pictures = [picture for batch in images for picture in batch.split(1)]
         photo = source[0][:1]
-        seen = look(clip_vision[0], [photo, *pictures]) if clip_vision else None
+        if clip is None:
+            inputs.trainable(model[0])
+            start, _ = inputs.single_entry(optimized[0], "optimized")
+            end, fixed = inputs.single_entry(target[0], "target")
+            for ends in (start, end):
+                inputs.readable(model[0], ends)
+        seen = look(clip_vision[0], [rgb(each) for each in (photo, *pictures)]) if clip_vision else None
         words = (text or [""])[0].strip()
         if clip is not None:
             alignment, cost = _alignment_by_clip(seen, clip[0], words), 0
         if clip is None or seen is None:
             latents = _encode(vae[0], [photo, *pictures], latent_channels(model[0]))
         if clip is None:
-            inputs.trainable(model[0])
-            alignment = _alignment_by_model(model[0], latents, optimized[0], target[0], samples)
+            alignment = _alignment_by_model(model[0], latents, start, end, fixed, samples)
             cost = evaluations(len(pictures), samples)
         fidelity = structure(latents[:1], latents[1:]) if seen is None else same_places(seen[1][:1], seen[1][1:])
         ranking = ranked(alignment, fidelity, cost)
@@ -147,15 +155,15 @@ class PickEdit:
         return {"ui": {"text": [lines], "imagic": [summary]}, "result": result}
 
 
-def _alignment_by_model(model, latents: torch.Tensor, optimized: list, target: list, samples: int) -> torch.Tensor:
-    start, _ = inputs.single_entry(optimized)
-    end, fixed = inputs.single_entry(target)
+def _alignment_by_model(
+    model, latents: Tensor, start: Conditioning, end: Conditioning, fixed: dict, samples: int
+) -> Tensor:
     with evaluating(model, latents, [start, end], fixed) as (denoiser, clean, (start, end)):
         moved = counter(len(latents))
         return explained_better(denoiser, clean[:1], clean[1:], start, end, samples=samples, on_picture=moved)
 
 
-def _alignment_by_clip(seen: tuple | None, clip, words: str) -> torch.Tensor:
+def _alignment_by_clip(seen: tuple | None, clip, words: str) -> Tensor:
     if seen is None:
         raise ValueError("A CLIP alone sees no pictures: connect the CLIP Vision model that was trained with it, too.")
     if not words:
@@ -169,8 +177,16 @@ def _alignment_by_clip(seen: tuple | None, clip, words: str) -> torch.Tensor:
     return nearer_the_text(seen[0][:1], seen[0][1:], meant)
 
 
-def _encode(vae, pictures: list[torch.Tensor], channels: int) -> torch.Tensor:
-    latents = [vae.encode(picture[..., :3]) for picture in pictures]
+def _encode(vae, pictures: list[Tensor], channels: int) -> Tensor:
+    least = smallest_side(vae)
+    for picture in pictures:
+        height, width = picture.shape[1:3]
+        if min(height, width) < least:
+            raise ValueError(
+                f"A picture is {width} x {height}: this VAE needs at least {least} x {least} pixels, so connect "
+                "larger ones."
+            )
+    latents = [vae.encode(rgb(picture)) for picture in pictures]
     for latent in latents:
         inputs.photo({"samples": latent}, channels)
         if latent.shape != latents[0].shape:
@@ -185,7 +201,7 @@ def _lines(ranking: Ranking, names: list[str]) -> str:
     )
 
 
-def _draw(ranking: Ranking, names: list[str]) -> torch.Tensor:
+def _draw(ranking: Ranking, names: list[str]) -> Tensor:
     with chart("Which edit?") as (axes, image):
         x, y, best = ranking.alignment.tolist(), ranking.fidelity.tolist(), ranking.order[0]
         axes.scatter(x, y, color="tab:blue")

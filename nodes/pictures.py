@@ -7,17 +7,14 @@ from torch import Tensor
 
 
 def to_pictures(images: Tensor) -> list[Image.Image]:
-    """An IMAGE [N, H, W, C] in 0..1 as RGB pictures.
-
-    Raises:
-        ValueError: it is not an IMAGE.
-    """
-    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[-1] not in (1, 3, 4):
-        raise ValueError("The pictures are not an IMAGE: connect VAE Decode or Load Image.")
-    pixels = (images[..., :3].float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    if pixels.shape[-1] == 1:
-        pixels = pixels.repeat(3, axis=-1)
+    """An IMAGE [N, H, W, C] in 0..1 as RGB pictures."""
+    pixels = (rgb(images).float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
     return [Image.fromarray(picture) for picture in pixels]
+
+
+def rgb(images: Tensor) -> Tensor:
+    """An IMAGE [N, H, W, C], C being 1, 3 or 4, as [N, H, W, 3]."""
+    return images[..., :3].expand(*images.shape[:-1], 3)
 
 
 def to_image(picture: Image.Image) -> Tensor:

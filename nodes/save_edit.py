@@ -42,11 +42,19 @@ class SaveEdit:
             "hidden": {"node_id": "UNIQUE_ID", "graph": "PROMPT"},
         }
 
+    @classmethod
+    def VALIDATE_INPUTS(cls, name=None):
+        # Before anything is trained; a name that comes over a link is known only then.
+        try:
+            return name is None or bool(edits.check_name(name))
+        except ValueError as error:
+            return str(error)
+
+    @inputs.checked
     def save(self, model, optimized, anchor, lora, source, name, node_id=None, graph=None):
         path = edits.path_to_save(name)
-        (optimized_tensors, optimized_rest), (anchor_tensors, anchor_rest) = map(_split, (optimized, anchor))
-        if not isinstance(lora, dict) or not all(isinstance(value, Tensor) for value in lora.values()):
-            raise ValueError("The LoRA is not one that Fine-Tune UNet made: connect its lora output.")
+        optimized_tensors, optimized_rest = _split("optimized", optimized)
+        anchor_tensors, anchor_rest = _split("anchor", anchor)
         (photo, *_) = pictures.to_pictures(source)
         graph = edits.may_tell(graph)
         small = photo.copy()
@@ -70,15 +78,15 @@ class SaveEdit:
         return {"ui": {"text": [f"saved as {saved}"], "imagic": [{"edit": saved}]}}
 
 
-def _split(conditioning: list) -> tuple[dict[str, Tensor], dict]:
+def _split(name: str, conditioning: list) -> tuple[dict[str, Tensor], dict]:
     """The tensors of a CONDITIONING's one entry, and the rest of it, which has to fit into JSON."""
-    text, fixed = inputs.single_entry(conditioning)
+    text, fixed = inputs.single_entry(conditioning, name)
     tensors = {name: value for name, value in fixed.items() if isinstance(value, Tensor)}
     rest = {name: value for name, value in fixed.items() if name not in tensors}
-    for name, value in rest.items():
+    for key, value in rest.items():
         if not isinstance(value, str | int | float | None):
             raise ValueError(
-                f"The conditioning carries {name}, which a file cannot hold: connect Optimize Embedding and CLIP Text "
-                "Encode directly, and add it after Load Imagic Edit."
+                f"The {name} conditioning carries {key}, which a file cannot hold: connect Optimize Embedding and "
+                "CLIP Text Encode directly, and add it after Load Imagic Edit."
             )
     return {**text, **tensors}, rest

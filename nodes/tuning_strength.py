@@ -1,7 +1,7 @@
 """How much of a tuning to use."""
 
 from . import inputs
-from .host.lora import apply_update
+from .host.lora import LayersLeftOut, apply_update
 
 
 class TuningStrength:
@@ -36,6 +36,9 @@ class TuningStrength:
             }
         }
 
+    @inputs.checked
     def apply(self, model, lora, strength):
-        inputs.within("strength", strength, -2, 2)
-        return (apply_update(model, lora, strength),)
+        try:
+            return (apply_update(model, lora, strength),)
+        except LayersLeftOut:
+            raise ValueError("The lora is of another model: connect the model that it was tuned on.") from None

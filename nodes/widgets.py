@@ -1,7 +1,6 @@
 """Widgets that the two training stages share."""
 
 from ..imagic.training import SCHEDULES
-from . import inputs
 
 
 def steps(default: int, tooltip: str) -> tuple:
@@ -35,10 +34,3 @@ def seed(tooltip: str) -> tuple:
         "INT",
         {"default": 0, "min": 0, "max": 0xFFFFFFFFFFFFFFFF, "control_after_generate": False, "tooltip": tooltip},
     )
-
-
-def check(steps: int, samples: int, schedule: str) -> None:
-    """Raises ValueError unless they are what the widgets allow. The graph editor enforces it too, scripts do not."""
-    inputs.within("steps", steps, 1, 10000)
-    inputs.within("samples", samples, 1, 64)
-    inputs.among("schedule", schedule, SCHEDULES)

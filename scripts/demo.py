@@ -19,6 +19,7 @@ import torch
 from PIL import Image, ImageOps
 from skimage.metrics import peak_signal_noise_ratio
 
+from imagic.photo import normalized
 from scripts import hosts, workflow
 from scripts.client import Client, ClientError, Graph, NodeError, Run
 from scripts.progress import Progress
@@ -56,7 +57,7 @@ def run(host: hosts.Host, image: Path, prompt: str | None) -> None:
     home = hosts.ROOT / "build" / f"comfyui-{host.version}"
     photo_file = home / "photo.png"
     photo_file.parent.mkdir(parents=True, exist_ok=True)
-    photo = ImageOps.fit(Image.open(image).convert("RGB"), (SIZE, SIZE), Image.Resampling.LANCZOS)
+    photo = square(image)
     photo.save(photo_file)
     print(f"Host: {host}\nPhoto: {image}\nPrompt: {_prompt(graph)}", flush=True)
 
@@ -72,6 +73,16 @@ def run(host: hosts.Host, image: Path, prompt: str | None) -> None:
         seconds[stage] = progress.seconds[workflow.node(graph, title)]
     seconds["total"] = time.monotonic() - started
     _write(host, graph, result, pictures, seconds)
+
+
+def square(image: Path) -> Image.Image:
+    """The middle of a picture file of any kind, at the demo model's size.
+
+    Raises:
+        ValueError: the picture cannot be read to its end.
+        OSError: there is no such file, or it is no picture.
+    """
+    return ImageOps.fit(normalized(Image.open(image)), (SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
 def _pictures(client: Client, graph: Graph, result: Run, photo: Image.Image) -> Pictures:
@@ -146,7 +157,7 @@ def main() -> None:
         run(hosts.find(), options.image, options.prompt)
     except NodeError as error:
         sys.exit(f"Error: {error.node_type} says: {error}")
-    except (OSError, hosts.HostError, ServerError, ClientError) as error:
+    except (OSError, ValueError, hosts.HostError, ServerError, ClientError) as error:
         sys.exit(f"Error: {error}")
 
 

@@ -13,7 +13,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from torch import Tensor
 
-from .. import edit_file
+from .. import checks, edit_file
 from ..adapters import LoRA
 from ..denoiser import Conditioning
 from ..embedding import optimize_embedding
@@ -23,7 +23,7 @@ from ..frozen import frozen
 from ..interpolation import interpolate
 from ..region import edit_region
 from ..training import History, Step
-from . import lora_names, pictures
+from . import lora_names, options, pictures
 from .denoiser import DiffusersDenoiser
 from .families import family_of
 from .sampling import sample_edit
@@ -63,7 +63,17 @@ class ImagicEdit:
             guidance: classifier-free, or what a network distilled from it is given; default: the family's usual.
             threshold, region: where the photo may change, see `region`; a region that is given needs no threshold.
             seed: of the noise.
+
+        Raises:
+            ValueError: one of them is of a type or in a range that makes no picture, or the picture holds NaN.
         """
+        eta = checks.number("eta", eta, *options.ETA)
+        steps = checks.integer("steps", steps, *options.SAMPLER_STEPS)
+        self._check(target, threshold, seed)
+        if guidance is not None:
+            guidance = checks.number("guidance", guidance, *options.GUIDANCE)
+        if region is not None:
+            region = options.check_region(region, self.photo).to(self.pipeline._execution_device)
         with _ready(self.pipeline, self.photo) as denoiser, self._lora(denoiser).attached():
             wanted, empty = self._texts(denoiser, target)
             denoiser.family.guidance = guidance = denoiser.family.guidance if guidance is None else guidance
@@ -71,24 +81,40 @@ class ImagicEdit:
             photo = self.photo.to(denoiser.device)
             if region is None:
                 region = edit_region(denoiser, photo, start, end, threshold=threshold, seed=seed)
-            options = {"steps": steps, "guidance": guidance, "seed": seed}
-            latent = sample_edit(denoiser, photo, start, interpolate(start, end, eta), empty, region, **options)
+            wanted = interpolate(start, end, eta)
+            latent = sample_edit(
+                denoiser, photo, start, wanted, empty, region, steps=steps, guidance=guidance, seed=seed
+            )
         return pictures.decode(self.pipeline, latent)
 
     def region(self, target: str | None = None, *, threshold: float = 0.4, seed: int = 0) -> Tensor:
         """Where the target changes the photo, found by the model: [1, 1, ...], 0..1, of the latent's size.
 
         `sample` finds it by itself; several samples for one target are quicker with a region found once.
+
+        Raises:
+            ValueError: as `sample`.
         """
+        self._check(target, threshold, seed)
         with _ready(self.pipeline, self.photo) as denoiser, self._lora(denoiser).attached():
             start, end = self._ends(denoiser, self._texts(denoiser, target)[0])
             return edit_region(denoiser, self.photo.to(denoiser.device), start, end, threshold=threshold, seed=seed)
+
+    def _check(self, target: str | None, threshold: float, seed: int) -> None:
+        if target is not None:
+            checks.text("target", target)
+        checks.number("threshold", threshold, *options.THRESHOLD)
+        checks.integer("seed", seed, *checks.SEEDS)
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file that `load` reads, and diffusers' `load_lora_weights` and ComfyUI's Load LoRA too.
 
         Those two take the LoRA alone; embeddings and photo are in the file's metadata.
+
+        Raises:
+            ValueError: the path leads to a folder, or into one that is not there.
         """
+        path = options.file_path(path)
         picture = pictures.decode(self.pipeline, self.photo.to(self.pipeline._execution_device))
         size = picture.size
         picture.thumbnail((PREVIEW_SIZE, PREVIEW_SIZE))
@@ -104,7 +130,7 @@ class ImagicEdit:
             photo=self.photo,
             about={**about, "text": self.text, "size": size, "settings": [], "optimized": {}, "anchor": {}},
         )
-        edit_file.save(edit, Path(path), as_lora=True)
+        edit_file.save(edit, path, as_lora=True)
 
     @classmethod
     def load(cls, path: str | Path, pipeline: DiffusionPipeline) -> "ImagicEdit":
@@ -116,7 +142,8 @@ class ImagicEdit:
             NotAnEdit: the file cannot be read, or ComfyUI's nodes wrote it.
             ValueError: the pipeline's network is of another kind.
         """
-        saved, family, name = edit_file.load(Path(path)), family_of(pipeline), Path(path).name
+        path, family = options.file_path(path), family_of(pipeline)
+        saved, name = edit_file.load(path), path.name
         if saved.photo is None:
             raise edit_file.NotAnEdit(f"{name} was saved by Save Imagic Edit: load it in ComfyUI.")
         base = _fingerprint(family.network)
@@ -160,9 +187,14 @@ def tune(
         on_step: called after every step of either; what it raises ends the run.
 
     Raises:
-        ValueError: Imagic does not know this pipeline or its scheduler, or the tuning is not to be a LoRA.
+        ValueError: Imagic does not know this pipeline or its scheduler, the photo is no picture, an option is of a type
+            or in a range that a stage does not take, or the tuning is not to be a LoRA.
         NonFiniteLoss: the loss became NaN or infinite.
     """
+    checks.text("text", text)
+    options.check_stage("embedding", optimize_embedding, embedding)
+    options.check_stage("tuning", fine_tune, tuning)
+    options.check_callback("on_step", on_step)
     if not tuning.get("tune", "LoRA").startswith("LoRA"):
         raise ValueError(f"An edit is kept as a LoRA: tune {tuning['tune']} by imagic.fine_tune itself.")
     latent = pictures.encode(pipeline, photo, family_of(pipeline).multiple)

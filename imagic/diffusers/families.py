@@ -7,7 +7,7 @@ import diffusers
 import torch
 from diffusers import DiffusionPipeline
 from packaging.version import Version
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..denoiser import Conditioning
 
@@ -23,7 +23,7 @@ class Family:
 
     def __init__(self, pipeline: DiffusionPipeline):
         self.pipeline = pipeline
-        self.network = getattr(pipeline, self.part)
+        self.network = _uncompiled(getattr(pipeline, self.part))
         # A network that is offloaded waits on another device for its turn.
         self.device = getattr(pipeline, "_execution_device", self.network.device)
 
@@ -113,20 +113,28 @@ class QwenImage(Packed):
         return {"img_shapes": shapes, "encoder_hidden_states_mask": text.get("attention_mask")}
 
 
+def _uncompiled(network: nn.Module | None) -> nn.Module | None:
+    """The network that `torch.compile` has wrapped: training hooks into its layers, which no compiled graph knows."""
+    return getattr(network, "_orig_mod", network)
+
+
 def family_of(pipeline: DiffusionPipeline) -> Family:
     """How to use a pipeline's network.
 
     Raises:
         ValueError: Imagic does not know the network, or it takes more than noisy latents and a text.
     """
-    network = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
-    kind, config = type(network).__name__, getattr(network, "config", {})
-    family = {
+    network = _uncompiled(getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None))
+    config = getattr(network, "config", {})
+    families = {
         "UNet2DConditionModel": StableDiffusionXL if config.get("addition_embed_type") == "text_time" else Family,
         "SD3Transformer2DModel": StableDiffusion3,
         "FluxTransformer2DModel": Flux,
         "QwenImageTransformer2DModel": QwenImage,
-    }.get(kind)
+    }
+    # Somebody's own class of network is of its base's family. By name, for older diffusers lack some of these.
+    kinds = (kind.__name__ for kind in type(network).__mro__)
+    family = next((families[kind] for kind in kinds if kind in families), None)
     name = type(pipeline).__name__
     if family is None:
         raise ValueError(

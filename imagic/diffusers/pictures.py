@@ -8,28 +8,35 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from torch import Tensor
 
+from ..checks import finite
+from ..photo import normalized
+
 
 @torch.no_grad()
 def encode(pipeline: DiffusionPipeline, picture: Image.Image, multiple: int) -> Tensor:
     """The latent [1, C, ...], fp32, in the network's scale, of a picture scaled down to what the network can take.
 
+    Pictures of every kind come as `normalized` makes them.
+
     Args:
         multiple: what a latent's height and width must be divisible by.
 
     Raises:
-        ValueError: the picture is smaller than that.
+        ValueError: the picture is smaller than that or cannot be read, or the autoencoder makes NaN of it.
     """
+    picture = normalized(picture)
     unit = pipeline.vae_scale_factor * multiple
     width, height = (length // unit * unit for length in picture.size)
     if not width or not height:
         raise ValueError(f"The photo is {picture.width} x {picture.height}: it needs at least {unit} x {unit} pixels.")
-    pixels = pipeline.image_processor.preprocess(picture.convert("RGB"), height=height, width=width)
+    pixels = pipeline.image_processor.preprocess(picture, height=height, width=width)
     with _exact(pipeline.vae) as vae:
         if _makes_video(vae):
             pixels = pixels.unsqueeze(2)
         encoded = vae.encode(pixels.to(pipeline._execution_device, vae.dtype))
     # Tiny autoencoders give the latent, others its distribution; the mode is its mean, where nothing is left to chance.
     latent = (encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()).float().contiguous()
+    finite("The photo's latent", latent, "load the pipeline's autoencoder in fp32")
     scale, shift = _scale_and_shift(vae, latent)
     return (latent - shift) * scale
 
@@ -40,6 +47,7 @@ def decode(pipeline: DiffusionPipeline, latent: Tensor) -> Image.Image:
     with _exact(pipeline.vae) as vae:
         scale, shift = _scale_and_shift(vae, latent)
         pixels = vae.decode((latent / scale + shift).to(vae.dtype)).sample.float()
+    finite("The picture", pixels, "load the pipeline and its autoencoder in bf16 or fp32")
     if _makes_video(vae):
         pixels = pixels[:, :, 0]
     return pipeline.image_processor.postprocess(pixels, output_type="pil")[0]

@@ -1,16 +1,21 @@
 """Where edits are kept, and which base model they belong to."""
 
 import contextlib
+import re
 from pathlib import Path
 
 import folder_paths
 from comfy.cli_args import args
 
+from ...imagic import checks
 from ...imagic.fingerprint import Fingerprint, fingerprint
 
 SUFFIX = ".safetensors"
 # Not allowed in names on some system or other; files travel.
 FORBIDDEN = set('<>:"|?*\0')
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)  # by Windows, in any folder
+# Bytes of each part: systems allow 255, and a number and what a file is called until it is whole come to them.
+LONGEST = 180
 
 
 def folder() -> Path:
@@ -23,37 +28,73 @@ def names() -> list[str]:
     found = []
     for path in folder().rglob(f"*{SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):  # deleted just now
-            if path.is_file() and not path.name.startswith("."):
-                found.append((-path.stat().st_mtime_ns, path))
-    return [path.relative_to(folder()).as_posix() for _, path in sorted(found)]
+            name = path.relative_to(folder()).as_posix()
+            if path.is_file() and _complaint(name.removesuffix(SUFFIX)) is None:
+                found.append((-path.stat().st_mtime_ns, name))
+    return [name for _, name in sorted(found)]
 
 
 def path_of(name: str) -> Path:
     """The file of an edit.
 
     Raises:
-        ValueError: the name leads out of the folder.
+        ValueError: the name leads out of the folder, or is none that an edit is saved under.
     """
-    path = folder() / name
-    if "\0" in name or not _inside(path):
-        raise ValueError(f"{name!r} is outside of ComfyUI's output folder: choose an edit from the list.")
-    return path
+    plain = checks.text("edit", name)
+    if "\0" in plain or not _inside(folder() / plain):
+        raise ValueError(f"{checks.shown(name)} is outside of ComfyUI's output folder: choose an edit from the list.")
+    if _complaint(plain.removesuffix(SUFFIX)) is not None:
+        raise ValueError(f"{checks.shown(name)} is no name that edits are saved under: choose an edit from the list.")
+    return folder() / plain
+
+
+def check_name(name: str) -> str:
+    """The name to save an edit under, with forward slashes for folders.
+
+    Raises:
+        ValueError: the name is empty, too long, not possible on every system, or leads out of the folder.
+    """
+    plain = checks.text("name", name).replace("\\", "/").strip()
+    if (complaint := _complaint(plain)) is not None:
+        raise ValueError(f"name is {checks.shown(name)}{complaint}.")
+    if max(map(len, plain.encode().split(b"/"))) > LONGEST or len(plain) > 4 * LONGEST:
+        raise ValueError(f"name is {checks.shown(name)}, which is too long: shorten it to {LONGEST // 3} letters.")
+    if not _inside(folder() / plain):
+        raise ValueError(f"name is {checks.shown(name)}, which leads out of ComfyUI's output folder: use a plain name.")
+    return plain
 
 
 def path_to_save(name: str) -> Path:
     """A file that is not there yet, numbered as the host numbers its pictures.
 
     Raises:
-        ValueError: the name is empty, not possible on every system, or leads out of the folder.
+        ValueError: see `check_name`.
     """
-    plain = name.replace("\\", "/").strip()
-    if not plain.strip("/. ") or FORBIDDEN & set(plain) or not plain.isprintable():
-        raise ValueError(f'name is {name!r}: use letters and numbers, and "/" for folders.')
-    if plain.startswith("/") or ".." in plain.split("/") or not _inside(folder() / plain):
-        raise ValueError(f"name is {name!r}, which leads out of ComfyUI's output folder: use a plain name.")
+    plain = check_name(name)
     folder().mkdir(parents=True, exist_ok=True)
     parent, stem, counter, _, _ = folder_paths.get_save_image_path(plain, str(folder()))
     return Path(parent) / f"{stem}_{counter:05}_{SUFFIX}"
+
+
+def _complaint(name: str) -> str | None:
+    """What a sentence about a name ends with that not every system can hold, without its suffix; else None.
+
+    Writer and reader go by it alike, so that whatever is saved is listed.
+    """
+    parts = name.split("/")
+    if not name.strip("/. ") or FORBIDDEN & set(name) or not name.isprintable():
+        return ': use letters and numbers, and "/" for folders'
+    if not parts[0] or ".." in parts:
+        return ", which leads out of ComfyUI's output folder: use a plain name"
+    if not all(parts):
+        return ", with a folder that has no name: use letters and numbers between slashes"
+    if any(part.startswith(".") for part in parts):
+        return ", which would be hidden: let no part of it begin with a dot"
+    if any(part != part.strip() or part.endswith(".") for part in parts):
+        return ", which Windows cannot hold: let no part of it begin with a space, or end with a space or a dot"
+    if any(RESERVED.fullmatch(part) for part in parts):
+        return ", which Windows keeps for devices: use another name"
+    return None
 
 
 def may_tell(graph: dict | None) -> dict:

@@ -4,18 +4,22 @@ import comfy.sd
 from torch import Tensor
 
 
+class LayersLeftOut(ValueError):
+    """The host did not take all of an update."""
+
+
 def apply_update(model, update: dict[str, Tensor], strength: float = 1.0):
     """A clone of MODEL with the update as native patches, by the way the host's own Load LoRA takes.
 
     Raises:
-        RuntimeError: the host did not take all of it; it only logs what it leaves out.
+        LayersLeftOut: the host did not take all of it; it only logs what it leaves out.
     """
     tuned = comfy.sd.load_lora_for_models(model, None, update, strength, 0.0)[0]
     # A LoRA's three tensors make one patch, full weights one each.
     wanted = sum(name.endswith((".lora_up.weight", ".lora_B.weight", ".diff", ".diff_b")) for name in update)
     taken = sum(map(len, tuned.patches.values())) - sum(map(len, model.patches.values()))
-    if taken != wanted:
-        raise RuntimeError(f"This ComfyUI took {taken} of {wanted} tuned layers: report the model's name as an issue.")
+    if taken != wanted or not wanted:
+        raise LayersLeftOut(f"This ComfyUI took {taken} of {wanted} tuned layers: report the model's name as an issue.")
     return tuned
 
 

@@ -1,5 +1,6 @@
 """Progress of a run on the node and in the console, and cancelling."""
 
+import html
 import sys
 import time
 from collections.abc import Callable
@@ -14,9 +15,11 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ...imagic.checks import one_line
 from ...imagic.training import History, Step
 
 SECONDS_BETWEEN_PREVIEWS = 1.0
+LONGEST_LINE = 300  # characters
 
 
 class Progress:
@@ -78,13 +81,13 @@ def counter(total: int) -> Callable[[], None]:
 
 
 def text_sender(node_id: str | None) -> Callable[[str], None]:
-    """Writes a line on the node, on hosts that can."""
+    """Writes a line on the node, on hosts that can. Their pages take it as HTML, so it is escaped."""
     # Not imported: a host used as a library has no server, and loading it then would start half of one.
     server = getattr(sys.modules.get("server"), "PromptServer", None)
     send = getattr(getattr(server, "instance", None), "send_progress_text", None)
     if send is None or node_id is None:
         return lambda text: None
-    return lambda text: send(text, node_id)
+    return lambda text: send(html.escape(one_line(text, LONGEST_LINE)), node_id)
 
 
 def preview(image: Tensor) -> dict:

@@ -26,6 +26,11 @@ def look(clip_vision, pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
     return embeddings.flatten(1), tokens[:, -patches:]
 
 
+def smallest_side(vae) -> int:
+    """Pixels to a latent position of a VAE: of a smaller picture nothing is left once the host has cropped it."""
+    return vae.spacial_compression_encode() if hasattr(vae, "spacial_compression_encode") else vae.downscale_ratio
+
+
 def _square(picture: Tensor) -> Tensor:
     """Encoders cut the middle square out of a picture, and an edit may be anywhere in it: squeeze it into one."""
     side = max(picture.shape[1:3])
@@ -36,4 +41,6 @@ def _square(picture: Tensor) -> Tensor:
 def read(clip, text: str) -> Tensor:
     """The text's embedding [1, D] in the space that is shared with an image encoder trained beside it."""
     _, pooled = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True)
+    if pooled is None:
+        raise ValueError("This text encoder gives nothing that a picture is compared with: connect a CLIP.")
     return pooled.float().cpu()

@@ -99,3 +99,33 @@ def test_unknown_choice_of_what_to_tune(refused):
 @pytest.mark.parametrize("stage", ["optimize", "tune"])
 def test_unknown_schedules(refused, stage):
     assert "schedule is 'linear': choose one of cosine, constant" in refused(stage, schedule="linear")
+
+
+@pytest.fixture
+def broken(studio):
+    """The demo model with a weight that has become NaN, as a bad merge leaves it."""
+    with torch.inference_mode():
+        model = studio.nodes["ImagicDemoCheckpoint"]().load()[0]
+        model.model.diffusion_model.out[2].bias.fill_(float("nan"))
+    return model
+
+
+def test_a_model_that_gives_nan_is_named_by_the_first_node_that_asks_it(studio, broken):
+    for stage in (studio.optimize, studio.tune):
+        with pytest.raises(ValueError, match="NaN or infinite at step 1"):
+            stage(model=broken)
+    with pytest.raises(ValueError, match=r"^What the model predicts for this photo holds NaN or .* fp32 or bf16\.$"):
+        studio.keep(broken, studio.latent, studio.target, studio.negative, 0.4)
+    photo = studio.decode(studio.latent)
+    inputs = {"model": [broken], "vae": [studio.vae], "source": [photo], "images": [photo, photo], "eta": [0.0, 1.0]}
+    inputs |= {"optimized": [studio.negative], "target": [studio.target], "samples": [2]}
+    sentence = r"^The pictures' alignment .* NaN or infinite values: run the model in fp32"
+    with torch.inference_mode(), pytest.raises(ValueError, match=sentence):
+        studio.nodes["ImagicPickEdit"]().pick(**inputs)
+
+
+@pytest.mark.parametrize("mask", [torch.full((1, 128, 128), float("nan")), torch.eye(128)[None] / 0])
+def test_a_painted_mask_with_nan(studio, mask):
+    node = studio.nodes["ImagicKeepPhoto"]()
+    with pytest.raises(ValueError, match=r"^The region holds NaN or infinite values: paint or make it again\.$"):
+        node.keep(studio.model, studio.latent, studio.target, studio.negative, 0.4, mask)

@@ -9,6 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import sync_playwright
 
+from imagic import edit_file
 from scripts import browser, hosts, workflow
 from scripts.templates import geometry
 
@@ -261,6 +262,44 @@ def test_wrong_input_shows_our_sentence(page, pictures):
         details.click(no_wait_after=True)
     sentence.wait_for(state="visible")
     page.screenshot(path=pictures / "error.png")
+
+
+def test_what_a_shared_file_says_is_text_on_the_page(page, server, client, pictures):
+    """The node warns with the name of the checkpoint that stands in the file, and pages take such lines as HTML."""
+    graph = workflow.load()
+    workflow.inputs(graph, "Photo")["image"] = client.upload_image(workflow.PHOTO)
+    workflow.inputs(graph, "A: optimize the embedding").update(steps=1, samples=1)
+    workflow.inputs(graph, "B: tune the model").update(steps=1, samples=1)
+    model, photo, text, optimize, tune = (
+        workflow.node(graph, title)
+        for title in ("Demo model", "Photo", "Target text", "A: optimize the embedding", "B: tune the model")
+    )
+    saving = {"model": [model, 0], "optimized": [optimize, 0], "anchor": [text, 0], "lora": [tune, 1]}
+    saving |= {"source": [photo, 0], "name": "shared & sent"}
+    needed = {
+        name: graph[name] for name in (model, photo, text, optimize, tune, workflow.node(graph, "Encode the photo"))
+    }
+    saved = client.run(needed | {"save": {"class_type": "ImagicSaveEdit", "inputs": saving}}).outputs["save"]
+    path = server.output / "imagic" / saved["imagic"][0]["edit"]
+    edit = edit_file.load(path)
+    edit.base.values += 1
+    edit.about["base"] = "<img src=x onerror='window.ran = true'>\n" * 9
+    edit_file.save(edit, path)
+
+    node = {"1": {"class_type": "ImagicDemoCheckpoint", "inputs": {}}}
+    node["2"] = {"class_type": "ImagicLoadEdit", "inputs": {"model": ["1", 0], "edit": path.name, "strength": 1.0}}
+    node["3"] = {"class_type": "PreviewImage", "inputs": {"images": ["2", 4]}}
+    page.evaluate(f"async (graph) => {{ {APP} await app.loadApiJson(graph, 'shared') }}", node)
+    before = len(finished(server))
+    press_run(page)
+    wait_until(lambda: len(finished(server)) > before)
+    page.wait_for_timeout(2000)
+    page.screenshot(path=pictures / "shared.png")
+    assert page.evaluate("window.ran") is None
+    if server.host.version != "2024-03":  # which is older than lines on nodes
+        line = page.get_by_text("and this is another checkpoint").first.inner_text()
+        assert line.startswith("shared & sent_00001_.safetensors was tuned on ‹img src=x")
+        assert len(line) < 300
 
 
 def test_the_page_finds_our_help_and_our_translations(server):

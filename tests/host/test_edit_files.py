@@ -115,12 +115,55 @@ def test_the_file_says_how_it_was_made(studio, save, output, monkeypatch):
         "c:edit",
         "a\0b",
         "a\nb",
+        "a//b",
+        "a/",
+        ".hidden",
+        "cats/.tom",
+        ".cats/tom",
+        "nul",
+        "COM1/tom",
+        "cats/aux.old",
+        "lpt¹",
+        "trail./tom",
+        "cats /tom",
+        "cats/ tom",
+        "tom.",
+        "x" * 181,
+        "é" * 91,
+        "cats/" * 200 + "tom",
+        "\udcff",
     ],
 )
-def test_no_name_leads_out_of_the_folder(save, output, name):
-    with pytest.raises(ValueError, match=r"^name is .*\.$"):
+def test_names_that_not_every_system_can_hold_are_refused_before_the_graph_runs(studio, save, output, name):
+    with pytest.raises(ValueError, match=r"^name is .*\.$") as error:
         save(name)
+    assert studio.nodes["ImagicSaveEdit"].VALIDATE_INPUTS(name=name) == str(error.value)
+    assert len(str(error.value)) < 250
     assert [path for path in output.parents[1].rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("name", ["x" * 180, "猫" * 60, "a b/c.d", "com/nulls", "100 % & more", "cats\\tom"])
+def test_whatever_is_saved_is_listed_and_loaded(studio, save, load, name):
+    assert studio.nodes["ImagicSaveEdit"].VALIDATE_INPUTS(name=name) is True
+    saved = save(name)
+    assert listed(studio) == [saved]
+    assert load(saved)[4].shape[0] == 1
+
+
+def test_what_no_edit_is_saved_as_is_neither_listed_nor_loaded(studio, save, load, output):
+    name = save()
+    for other in (".hidden", "cats/.tom", ".cats/tom", "trail./tom"):
+        path = output / f"{other}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((output / name).read_bytes())
+        with pytest.raises(ValueError, match=r"choose an edit from the list\.$"):
+            load(f"{other}.safetensors")
+    assert listed(studio) == [name]
+
+
+def test_a_name_that_comes_over_a_link_is_checked_when_it_is_known(studio):
+    assert studio.nodes["ImagicSaveEdit"].VALIDATE_INPUTS() is True
+    assert studio.nodes["ImagicSaveEdit"].VALIDATE_INPUTS(name=None) is True
 
 
 def test_no_link_leads_out_of_the_folder(studio, save, load, output, tmp_path):
@@ -208,6 +251,13 @@ def test_strength_scales_the_tuning(studio, trained, load, save):
         apply(studio.model, trained["lora"], 3.0)
 
 
+@pytest.mark.parametrize("layer", ["a", "a.lora_up.weight", "lora_unet_no_such_layer.diff"])
+def test_a_lora_that_changes_nothing_of_the_model_is_refused(studio, layer):
+    apply = studio.nodes["ImagicTuningStrength"]().apply
+    with pytest.raises(ValueError, match=r"^The lora is of another model: connect the model that it was tuned on\.$"):
+        apply(studio.model, {layer: torch.zeros(2, 2)}, 1.0)
+
+
 def test_an_edit_goes_from_one_queue_to_the_next(client):
     graph = workflow.load()
     workflow.inputs(graph, "Photo")["image"] = client.upload_image(workflow.PHOTO)
@@ -235,6 +285,8 @@ def test_an_edit_goes_from_one_queue_to_the_next(client):
         "B: tune the model",
     )
     parts = {workflow.node(graph, title): graph[workflow.node(graph, title)] for title in needed}
+    with pytest.raises(Rejected, match=r"ImagicSaveEdit.* name is '\.queue', which would be hidden"):
+        client.run(parts | {"save": {**save, "inputs": {**saving, "name": ".queue"}}})
     saved = client.run(parts | {"save": save}).outputs["save"]["imagic"][0]["edit"]
     loading = {"model": ["model", 0], "edit": saved, "strength": 1.0}
     preview = {

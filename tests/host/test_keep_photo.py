@@ -248,8 +248,8 @@ def test_same_inputs_same_bytes(studio, keep):
         ({"threshold": 1.5}, "threshold is 1.5: set it between 0 and 0.95"),
         ({"region": torch.zeros(1, 128, 128)}, "The region is empty"),
         ({"region": torch.ones(2, 128, 128)}, "holds 2 masks"),
-        ({"optimized": []}, "The conditioning is empty"),
-        ({"target": []}, "The conditioning is empty"),
+        ({"optimized": []}, "The optimized conditioning is empty"),
+        ({"target": []}, "The target conditioning is empty"),
         ({"latent": {"samples": torch.zeros(1, 16, 8, 8)}}, "16 channels"),
     ],
 )

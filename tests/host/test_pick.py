@@ -72,10 +72,10 @@ def test_bad_input_is_refused_in_one_sentence(pick):
         ({"eta": [1.0, 2.0]}, r"There are 1 pictures and 2 eta: connect .*\.$"),
         ({"samples": [0]}, "samples is 0: set it between 1 and 256"),
         ({"source": [photo[:, :64]]}, r"differ in size: connect the photo that was encoded\.$"),
-        ({"target": [[]]}, "The conditioning is empty"),
+        ({"target": [[]]}, "The target conditioning is empty"),
         (
             {"optimized": [[[torch.ones(1, 5, 7), {}]]]},
-            r"The model does not run on this photo and text \(.*\): connect",
+            r"The text's tokens are 7 wide but the model reads 128: use the text encoder that belongs to this model\.$",
         ),
     ):
         with pytest.raises(ValueError, match=message):

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMPipeline, EDMEulerScheduler, FluxKontextPipeline, UNet2DModel
+from diffusers import (
+    DDIMScheduler,
+    DDPMPipeline,
+    EDMEulerScheduler,
+    FluxKontextPipeline,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
 from PIL import Image
 
 from imagic.diffusers import DiffusersDenoiser, pictures, tune
@@ -107,6 +114,51 @@ def test_a_picture_goes_to_the_latent_that_the_pipeline_decodes(name):
     else:
         expected = (raw - (config.get("shift_factor") or 0)) * config.scaling_factor
     torch.testing.assert_close((raw - shift) * scale, expected)
+
+
+class OwnUNet(UNet2DConditionModel):
+    """As somebody may have derived it."""
+
+
+def compiled(pipeline, part):
+    pipeline.register_modules(**{part: torch.compile(getattr(pipeline, part), backend="eager")})
+
+
+def compiled_in_place(pipeline, part):
+    getattr(pipeline, part).compile(backend="eager")
+
+
+def derived(pipeline, part):
+    getattr(pipeline, part).__class__ = OwnUNet
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("Stable Diffusion 1", compiled),
+        ("Stable Diffusion 1", compiled_in_place),
+        ("Stable Diffusion 1", derived),
+        ("SDXL", derived),
+        ("Flux dev", compiled),
+    ],
+)
+def test_a_compiled_or_derived_network_is_of_its_family(name, change):
+    """And gives the same edit."""
+    short = {"embedding": {"steps": 1}, "tuning": {"steps": 1}}
+    expected = tune(build(name), PHOTO, TEXT, **short).sample(steps=2)
+    pipeline = build(name)
+    change(pipeline, family_of(pipeline).part)
+    edit = tune(pipeline, PHOTO, TEXT, **short)
+    assert not any("_orig_mod" in layer for layer in edit.update)
+    difference = np.asarray(edit.sample(steps=2)).astype(int) - np.asarray(expected)
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_compiled_autoencoder_encodes_as_before():
+    pipeline = build("Stable Diffusion 1")
+    expected = pictures.encode(pipeline, PHOTO, 1)
+    pipeline.register_modules(vae=torch.compile(pipeline.vae, backend="eager"))
+    torch.testing.assert_close(pictures.encode(pipeline, PHOTO, 1), expected)
 
 
 def inpainting():

@@ -52,3 +52,14 @@ def test_the_model_finds_the_region_that_two_texts_disagree_on(prediction):
     torch.testing.assert_close(region, region_of(means[0] - means[1], 0.4), rtol=0, atol=0.05)
     assert torch.equal(region, edit_region(denoiser, latent, source, target))
     assert not edit_region(denoiser, latent, source, source).any()
+
+
+def test_a_model_that_gives_nan_finds_no_region():
+    class Broken(Gaussian):
+        def __call__(self, noisy, sigma, conditioning):
+            return super().__call__(noisy, sigma, conditioning) * torch.where(sigma > 1, torch.nan, 1).view(-1, 1, 1, 1)
+
+    with pytest.raises(
+        ValueError, match=r"^What the model predicts for this photo holds NaN or infinite values: run .*\.$"
+    ):
+        edit_region(Broken(), photo(), prompt(), prompt(1))

@@ -50,6 +50,15 @@ def test_where_nothing_moves_towards_the_target_the_least_bad_wins():
     assert ranking.order == [1, 0, 2]
 
 
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_scores_that_are_none_have_no_winner(broken):
+    good, bad = torch.tensor([0.1, 0.2]), torch.tensor([0.1, broken])
+    with pytest.raises(ValueError, match=r"^The pictures' alignment with the text holds NaN or .*\.$"):
+        ranked(bad, good)
+    with pytest.raises(ValueError, match=r"^The pictures' fidelity to the photo holds NaN or .*\.$"):
+        ranked(good, bad)
+
+
 def test_the_same_pictures_get_the_same_scores_and_leave_no_trace():
     denoiser, source = Gaussian(), photo()
     edits, text = candidates(denoiser, source, 0.5, 1.0), prompt(1)

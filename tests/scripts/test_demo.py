@@ -1,5 +1,6 @@
 """What the demo tells and draws."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -45,6 +46,19 @@ def test_a_strip_shows_all_pictures_from_left_to_right():
     centres = [GAP + PANEL // 2 + n * (PANEL + GAP) for n in range(3)]
     found = [sheet.getpixel((x, sheet.height // 2)) for x in centres]
     assert found == [Image.new("RGB", (1, 1), colour).getpixel((0, 0)) for colour in colours]
+
+
+def test_the_demo_takes_a_phones_photo_and_a_deep_one(tmp_path):
+    from scripts.demo import square
+
+    ramp = np.linspace(0, 255, 128).round().astype(np.uint8)
+    upright = np.repeat(np.broadcast_to(ramp[:, None], (128, 128))[..., None], 3, -1)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(upright).rotate(90).save(tmp_path / "phone.png", exif=exif)
+    Image.fromarray(upright[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    for name in ("phone.png", "deep.png"):
+        assert np.abs(np.asarray(square(tmp_path / name)).astype(int) - upright).max() <= 1
 
 
 def test_nodes_are_found_by_their_titles():

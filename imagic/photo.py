@@ -1,0 +1,47 @@
+"""Any picture that Pillow opens as an upright RGB picture of 8 bits, which is what pipelines and hosts take."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+PAPER = (255, 255, 255)  # behind what is transparent, as browsers and viewers show it
+WHITES = (1, 2**8 - 1, 2**16 - 1)  # of pictures of numbers, which do not say theirs
+HIGHLIGHTS = 4  # how far beyond white the brightest points of a picture of fractions may lie
+
+
+def normalized(picture: Image.Image) -> Image.Image:
+    """The picture as it is meant to be seen: turned by its orientation tag, at 8 bits a channel, on white.
+
+    Of pictures of 16 bits, of whole numbers and of fractions, the white is the smallest usual one (1, 255, 65535) that
+    holds what is in them; fractions may go a little beyond 1.
+
+    Raises:
+        ValueError: it is no picture, cannot be read, or holds numbers that are no brightness.
+    """
+    if not isinstance(picture, Image.Image):
+        raise ValueError(f"The photo is of type {type(picture).__name__}: open it with PIL.Image.open first.")
+    try:
+        picture = ImageOps.exif_transpose(picture)
+    except (OSError, SyntaxError):
+        raise ValueError("The photo cannot be read to its end: copy or save it again.") from None
+    if picture.mode[0] in "IF":
+        return Image.fromarray(_to_8_bits(picture)).convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        paper = Image.new("RGBA", picture.size, PAPER)
+        picture = Image.alpha_composite(paper, picture)
+    return picture.convert("RGB")
+
+
+def _to_8_bits(picture: Image.Image) -> np.ndarray:
+    """A picture of one channel of numbers, "I;16", "I" or "F", as [H, W], uint8."""
+    values = np.asarray(picture, dtype=np.float64)
+    brightest = values.max(initial=0)
+    if not np.isfinite(values).all() or brightest > WHITES[-1]:
+        raise ValueError(f"The photo holds values up to {brightest:g}: convert it to 8 or 16 bits.")
+    if picture.mode.startswith("I;16"):
+        white = WHITES[-1]
+    elif picture.mode == "F" and brightest <= HIGHLIGHTS:
+        white = 1
+    else:
+        white = next(white for white in WHITES[1:] if brightest <= white)
+    return (values.clip(0, white) * (255 / white)).round().astype(np.uint8)
