@@ -28,6 +28,8 @@ STAMP = FOLDER / "installed.json"
 REQUIREMENTS = (hosts.ROOT / "requirements.txt", hosts.ROOT / "requirements-dev.txt")
 CONSTRAINTS = hosts.ROOT / "constraints.txt"
 WEB_PREFIX = "comfyui-"
+# ComfyUI-Manager, which installs packs for most users, with what of its own needs a host's libraries do not bring.
+MANAGER = ("comfyui-manager==4.2.2", "chardet", "gitdb", "GitPython", "PyGithub", "smmap", "toml", "uv")
 
 
 class SetupError(RuntimeError):
@@ -55,6 +57,11 @@ def web_folder(host: hosts.Host) -> Path | None:
     return FOLDER / "web" / _digest("\n".join(web).encode())[:12] if web else None
 
 
+def manager_folder() -> Path:
+    """Where ComfyUI-Manager is installed for the test that installs the pack with it."""
+    return FOLDER / "manager" / _digest("\n".join(MANAGER).encode())[:12]
+
+
 def prepare(all_hosts: bool) -> None:
     """Make the environment, or say that the one there will do."""
     if sys.version_info < OLDEST_PYTHON:
@@ -69,6 +76,8 @@ def prepare(all_hosts: bool) -> None:
     for host in found:
         _install_web(host)
     if all_hosts:
+        # Without its dependencies: it would bring the host's libraries a second time.
+        _install_apart(manager_folder(), "ComfyUI-Manager", "--no-deps", *MANAGER)
         print(f"Browser: {_browser()}", flush=True)
     print(f"Environment: {FOLDER}, ready after {time.monotonic() - start:.0f} s", flush=True)
 
@@ -109,14 +118,19 @@ def _install_libraries(host: hosts.Host) -> None:
 
 
 def _install_web(host: hosts.Host) -> None:
-    """The host's own releases of its web parts, in a folder beside the libraries."""
+    """The host's own releases of its web parts."""
     folder = web_folder(host)
-    if folder is None or folder.is_dir():
+    if folder is not None:
+        _install_apart(folder, f"the web parts of ComfyUI {host.version}", *_requirements(host)[1])
+
+
+def _install_apart(folder: Path, what: str, *arguments: str) -> None:
+    """Packages in a folder of their own beside the libraries, unless it is there."""
+    if folder.is_dir():
         return
-    print(f"Environment: installing the web parts of ComfyUI {host.version} ...", flush=True)
+    print(f"Environment: installing {what} ...", flush=True)
     unfinished = folder.with_suffix(".unfinished")
-    _, web = _requirements(host)
-    _pip_install("--target", str(unfinished), "--upgrade", *web)
+    _pip_install("--target", str(unfinished), "--upgrade", *arguments)
     unfinished.rename(folder)
 
 
