@@ -1,7 +1,7 @@
 """Makes a network's weights usable in autograd, frozen, without copying or changing them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,11 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
     What was loaded under `torch.inference_mode()` is an *inference tensor*: a frozen layer saves its weight for the
     backward pass, and autograd refuses to save such tensors. A fresh tensor over the same storage has no such mark.
+
+    Weights of a class of their own, as GGUF's, keep it, for their layers ask it what the bytes stand for. What is
+    computed from them has not: a class that says it is its own copy leaves autograd without the copies it needs.
     """
+    opaque = any(map(_is_opaque, network.parameters()))
     replaced = []
     try:
         for module in network.modules():
@@ -25,7 +29,8 @@ def frozen(network: nn.Module) -> Iterator[None]:
                     replaced.append((tensors, name, tensor))
                     view = _ordinary(tensor)
                     tensors[name] = nn.Parameter(view, requires_grad=False) if tensors is module._parameters else view
-        yield
+        with torch._C.DisableTorchFunctionSubclass() if opaque else nullcontext():
+            yield
     finally:
         for tensors, name, tensor in replaced:
             tensors[name] = tensor
@@ -39,4 +44,15 @@ def _ordinary(tensor: Tensor) -> Tensor:
         parts = {name: _ordinary(getattr(tensor, name)) for name in names}
         return type(tensor).__tensor_unflatten__(parts, context, tensor.size(), tensor.stride())
     view = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-    return view.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
+    view.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
+    if type(tensor) in (Tensor, nn.Parameter):
+        return view
+    kept = view.as_subclass(type(tensor))
+    kept.__dict__.update(tensor.__dict__)
+    return kept
+
+
+def _is_opaque(tensor: Tensor) -> bool:
+    """Whether a tensor is of a class that holds data of its own and leaves it to its layers what to compute."""
+    plain = type(tensor) in (Tensor, nn.Parameter) or is_traceable_wrapper_subclass(tensor)
+    return not plain and type(tensor).__torch_function__.__func__ is Tensor.__torch_function__.__func__
