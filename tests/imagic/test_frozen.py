@@ -1,11 +1,14 @@
 """Weights made under torch.inference_mode(), as ComfyUI loads them, can be differentiated through and come back."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 from imagic import fine_tune, optimize_embedding
+from imagic.checkpointing import checkpointed
 from imagic.finetuning import TUNE_MODES
 from imagic.frozen import frozen
 from tests.packed import Packed, PackedLinear, unpacked
@@ -182,3 +185,19 @@ def test_gradients_through_such_weights_are_those_of_what_they_stand_for_even_wh
             output.square().sum().backward()
         gradients.append(x.grad)
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointed"])
+def test_tensors_that_others_bring_along_are_ordinary_to_every_operation(checkpointing):
+    network, tokens = Mean(), prompt()["cross_attn"].requires_grad_()
+    with torch.inference_mode():
+        brought = nn.Linear(8, 8)
+    for block in network.blocks:
+        block.attn.register_forward_hook(lambda layer, args, output: output + brought(args[0]) * brought.bias)
+    weights = list(brought.parameters())
+    with frozen(network, foreign=True), checkpointed(network) if checkpointing else nullcontext():
+        network(tokens, torch.zeros(1, 4)).sum().backward()
+    assert tokens.grad.abs().max() > 0
+    assert all(weight.is_inference() and weight.grad is None for weight in weights)
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved"):
+        network(tokens, torch.zeros(1, 4))
