@@ -1,14 +1,13 @@
 """Keep the photo while an edit is sampled: draw only the difference that the target makes, only where it makes one.
 
-However well a model is tuned it reconstructs a photo by memory, and whatever the target text leaves open it draws anew.
-So at every noise level the model is asked twice: for the clean latent behind the sample under the edit's conditioning,
-and for the one behind the photo itself, noised with the same noise, under the optimized embedding. Their difference is
-what the edit changes; it is added to the photo (FlowEdit, arXiv 2412.08629; Direct Inversion, arXiv 2310.01506). What
-the model cannot explain of the photo cancels out, so eta 0 gives the photo back exactly, tuned well or not at all.
-Where the edit changes much it is let go: the rest of a photo that is no longer there stands as a ghost in its place.
-Every step looks through other noise, as in FlowEdit: a single noise, looked through from the first step to the last,
-is taken for a picture of its own, and animals turn round.
+A model reconstructs a photo from memory, however well it is tuned, and draws anew whatever the target text leaves open.
+So at every noise level the model predicts twice: the clean latent behind the sample under the edit's conditioning, and
+the one behind the photo with the same noise under the optimized embedding. Their difference is what the edit changes;
+it is added to the photo (FlowEdit, arXiv 2412.08629; Direct Inversion, arXiv 2310.01506). What the model cannot explain
+of the photo cancels out, so eta 0 gives the photo back exactly, tuned well or not at all.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,29 +15,63 @@ from torch import Tensor
 from .region import local_size
 
 
+def kept_prediction(
+    predict: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    sample: Tensor,
+    noisy_photo: Tensor,
+    photo: Tensor,
+    region: Tensor,
+    add_noise: Callable[[Tensor, Tensor], Tensor],
+    step: int,
+) -> Tensor:
+    """The clean latent that a sampler should take for its sample: the photo with the edit so far.
+
+    The model sees both through other noise at every step, as in FlowEdit: a noise that stays the same from the first
+    step to the last is taken for a picture of its own.
+
+    Args:
+        predict: gives the clean latents behind the sample, under the edit's conditioning, and behind the noisy photo,
+            under the optimized embedding.
+        sample: the sampler's state, [N, C, ...].
+        noisy_photo: the same for the photo: where the same sampler would be with the same noise if it drew nothing but
+            the photo, [N, C, ...].
+        photo: the clean latent, [1, C, ...].
+        region: where the photo may change, 0..1, [1, 1, ...].
+        add_noise: the noisy latent of a clean one and a noise, at the sampler's noise level. Linear in both.
+        step: how many predictions this run has had.
+    """
+    nothing = torch.zeros_like(noisy_photo)
+    scale = add_noise(nothing, torch.ones_like(noisy_photo))
+    noise = (noisy_photo - add_noise(photo.expand_as(noisy_photo), nothing)) / scale
+    other_noise = add_noise(nothing, reordered(noise, step) - noise)
+    edited, explained = predict(sample + other_noise, noisy_photo + other_noise)
+    return edited_latent(photo, edited, explained, region)
+
+
 def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tensor) -> Tensor:
     """The clean latent of the edit: the photo plus what the edit changes.
 
-    As the change grows, what the model could not explain of the photo is let go, and the sample itself takes its place:
-    half of it where the change is half of the photo's own contrast (the deviation of its latent), or of what is not
-    explained, where that is more. By the square of the change, for at eta 0 rounding alone makes one, and what follows
-    from it must not grow from step to step.
+    What the model could not explain of the photo would stay behind as a ghost where the edit replaces it. So it fades
+    as the change grows: half of it where the change is half of the photo's contrast (the deviation of its latent), or
+    half of what is not explained, if that is more. It fades with the square of the change, so that rounding errors at
+    eta 0 do not grow from step to step.
 
     Args:
         photo: the clean latent, [1, C, ...].
         edited: predicted behind the sample under the edit's conditioning, [N, C, ...].
-        explained: predicted behind the photo, noised with the same noise, under the optimized embedding, [N, C, ...].
+        explained: predicted behind the photo, with the same noise, under the optimized embedding, [N, C, ...].
         region: where the photo may change, 0..1, [1, 1, ...].
     """
     change, unexplained = edited - explained, photo - explained
     contrast = photo.std().clamp_min(torch.finfo(photo.dtype).tiny)
-    gone = (2 * (local_size(change) / local_size(unexplained).maximum(contrast)).square()).clamp(max=1)
-    return photo + region * (change - gone * unexplained)
+    faded = (2 * (local_size(change) / local_size(unexplained).maximum(contrast)).square()).clamp(max=1)
+    return torch.lerp(photo.expand_as(edited), photo + change - faded * unexplained, region)
 
 
 def reordered(noise: Tensor, step: int) -> Tensor:
-    """Noise as good as new for each step of a sample, from the noise that the sample began with: the same numbers in
-    another order. So the sampler's seed decides it, on every device alike.
+    """Noise as good as new for each step of a sample: the same numbers in another order.
+
+    So the sampler's seed decides it, on every device alike.
 
     Args:
         noise: standard normal, [N, C, ...].

@@ -1,6 +1,7 @@
 """The nodes. Their ids are part of every saved workflow and never change."""
 
 from .demo_checkpoint import DemoCheckpoint
+from .edit_region import EditRegion
 from .edit_sheet import EditSheet
 from .fine_tune_unet import FineTuneUNet
 from .interpolate_embedding import InterpolateEmbedding
@@ -16,6 +17,7 @@ NODE_CLASS_MAPPINGS = {
     "ImagicOptimizeEmbedding": OptimizeEmbedding,
     "ImagicFineTuneUNet": FineTuneUNet,
     "ImagicInterpolateEmbedding": InterpolateEmbedding,
+    "ImagicEditRegion": EditRegion,
     "ImagicKeepPhoto": KeepPhoto,
     "ImagicDemoCheckpoint": DemoCheckpoint,
     "ImagicEditSheet": EditSheet,
@@ -30,6 +32,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ImagicOptimizeEmbedding": "Imagic Optimize Embedding",
     "ImagicFineTuneUNet": "Imagic Fine-Tune UNet",
     "ImagicInterpolateEmbedding": "Imagic Interpolate Embedding",
+    "ImagicEditRegion": "Imagic Edit Region",
     "ImagicKeepPhoto": "Imagic Keep Photo",
     "ImagicDemoCheckpoint": "Imagic Demo Checkpoint",
     "ImagicEditSheet": "Imagic Edit Sheet",

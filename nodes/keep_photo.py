@@ -2,15 +2,16 @@
 
 import time
 
-from torch.nn import functional
-
 from ..imagic.region import FORWARD_EQUIVALENTS
-from . import inputs, report, tensors
+from . import edit_region, inputs, report, tensors
+from .host import legacy
 from .host.denoiser import latent_channels
-from .host.keeping import find_region, keep_photo
 from .interpolate_embedding import interpolated
 
-PIXELS = 8  # to a latent position on each side, as hosts count them; only a mask's size depends on it
+if legacy.LEGACY:
+    from .host.legacy import keep_photo, keeps_photo
+else:
+    from .host.keeping import keep_photo, keeps_photo
 
 
 class KeepPhoto:
@@ -39,22 +40,15 @@ class KeepPhoto:
                 "latent": ("LATENT", {"tooltip": "The photo, from VAE Encode. Give the sampler the same one."}),
                 "optimized": ("CONDITIONING", {"tooltip": "The optimized conditioning from Optimize Embedding."}),
                 "target": ("CONDITIONING", {"tooltip": "The target text, from CLIP Text Encode."}),
-                "threshold": (
-                    "FLOAT",
-                    {
-                        "default": 0.4,
-                        "min": 0.0,
-                        "max": 0.95,
-                        "step": 0.05,
-                        "tooltip": "How large a change must be to be let through, as a share of the largest. Higher "
-                        "keeps more of the photo, lower edits more freely; 0 lets the whole picture change. 0.2-0.7.",
-                    },
-                ),
+                "threshold": edit_region.THRESHOLD,
             },
             "optional": {
                 "region": (
                     "MASK",
-                    {"tooltip": "Where the photo may change, to say it yourself; threshold is then unused."},
+                    {
+                        "tooltip": "Where the photo may change, from Edit Region or painted; threshold is then "
+                        "unused. Without one, the region is found here."
+                    },
                 ),
             },
         }
@@ -63,17 +57,15 @@ class KeepPhoto:
         started = time.monotonic()
         inputs.within("threshold", threshold, 0, 0.95)
         inputs.trainable(model)
+        if keeps_photo(model):
+            raise ValueError("This MODEL keeps a photo already: connect the MODEL that went into the other Keep Photo.")
         photo = inputs.photo(latent, latent_channels(model))
-        text, fixed = inputs.single_entry(optimized)
+        text, _ = inputs.single_entry(optimized)
         if len(target) == 1:
-            # As Interpolate Embedding has it at eta 0: of the target's length, which counts where a text is attended to
-            # together with the picture.
-            text, fixed = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
+            text, _ = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
         if region is None:
-            wanted, _ = inputs.single_entry(target)
-            area, cost = find_region(model, photo, text, wanted, fixed, threshold), FORWARD_EQUIVALENTS
+            area, cost = edit_region.region(model, latent, optimized, target, threshold), FORWARD_EQUIVALENTS
         else:
             area, cost = tensors.region(region, photo), 0
-        picture = functional.interpolate(area.flatten(0, -3).unsqueeze(1), scale_factor=PIXELS, mode="bilinear")
-        outputs = (keep_photo(model, photo, text, area), picture.squeeze(1))
+        outputs = (keep_photo(model, photo, text, area), edit_region.as_mask(area))
         return report.spent(outputs, cost, time.monotonic() - started)

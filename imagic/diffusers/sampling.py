@@ -1,10 +1,12 @@
 """Samples an edit over a pipeline's own noise levels: deterministic steps that keep the photo."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from ..denoiser import Conditioning
-from ..keeping import edited_latent, reordered
+from ..keeping import kept_prediction
 from ..objective import samples_per_forward
 from .denoiser import DiffusersDenoiser
 
@@ -36,13 +38,15 @@ def sample_edit(
     norms = schedule.norm(sigmas).tolist()
     sample = denoiser.add_noise(photo, noise, sigmas[:1].to(photo.device)) / norms[0]
     levels = zip(scheduler.timesteps, sigmas.to(photo.device).split(1), norms, strict=True)
-    for number, (timestep, sigma, norm) in enumerate(levels):
+    texts = [conditioning, optimized]
+    for step, (timestep, sigma, norm) in enumerate(levels):
         noisy = sample * norm
-        # Both are shown with this step's noise in place of the sampler's own.
-        source = denoiser.add_noise(photo, reordered(noise, number), sigma)
-        views = [noisy + source - denoiser.add_noise(photo, noise, sigma), source]
-        edited, explained = _guided(denoiser, views, sigma, [conditioning, optimized], empty, guidance)
-        clean = edited_latent(photo, edited, explained, region)
+
+        def predict(*views: Tensor, sigma: Tensor = sigma) -> list[Tensor]:
+            return _guided(denoiser, list(views), sigma, texts, empty, guidance)
+
+        add_noise = partial(denoiser.add_noise, sigma=sigma)
+        clean = kept_prediction(predict, noisy, add_noise(photo, noise), photo, region, add_noise, step)
         sample = scheduler.step(schedule.step_input(noisy, clean, sigma), timestep, sample).prev_sample
     return sample
 

@@ -1,177 +1,205 @@
-"""Keeping the photo while the host's own samplers draw the edit."""
+"""Keep Photo on ComfyUI's own samplers, through the host's wrappers.
 
-import copy
+The photo goes along in every run as a second half of the batch: with the same noise, through the same sampler and the
+same nodes. Whatever they do, they do to both halves, so at eta 0 both stay equal, and the photo comes back. After each
+prediction the photo's half is told that the photo is what was predicted, the edit's half what `kept_prediction` makes.
+"""
 
-import comfy.samplers
+import comfy.patcher_extension
+import comfy.sampler_helpers
 import torch
+from comfy.model_patcher import create_model_options_clone
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
 
 from ...imagic.denoiser import Conditioning
-from ...imagic.keeping import edited_latent, reordered
-from ...imagic.region import edit_region
-from .denoiser import model_conds
-from .evaluating import evaluating
+from ...imagic.interpolation import interpolate
+from ...imagic.keeping import kept_prediction
+from .latents import Unfinished, like, starting_points
+from .rehearsal import call_own_functions, refuse_other_noise, twice, with_the_same_noise
+
+KEY = "imagic_keep_photo"
 
 
-def find_region(model, samples: Tensor, optimized: Conditioning, target: Conditioning, fixed: dict, threshold: float):
-    """`edit_region` on MODEL, loaded as for sampling: [1, 1, ...] on the CPU.
-
-    Args:
-        samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
-        fixed: entries of the CONDITIONING that are no text tensors.
-    """
-    with evaluating(model, samples, [optimized, target], fixed) as (denoiser, latent, texts):
-        return edit_region(denoiser, latent, *texts, threshold=threshold).cpu()
+def keeps_photo(model) -> bool:
+    """Whether MODEL keeps a photo already."""
+    return bool(model.get_wrappers(WrappersMP.OUTER_SAMPLE, KEY))
 
 
 def keep_photo(model, samples: Tensor, optimized: Conditioning, region: Tensor):
-    """A clone of MODEL whose samplers draw an edit of the photo, see `PhotoKeeper`.
+    """A clone of MODEL whose samplers draw an edit of the photo.
 
-    Raises:
-        ValueError: MODEL keeps a photo already.
+    Args:
+        samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
+        optimized: the text tensors that explain the photo.
+        region: where the photo may change, [1, 1, ...], 0..1.
     """
-    if any(isinstance(function, PhotoKeeper) for function in model.model_options.get(_AFTER, [])):
-        raise ValueError("This MODEL keeps a photo already: connect the MODEL that went into the other Keep Photo.")
     keeping = model.clone()
-    keeper = PhotoKeeper(samples, optimized, region, keeping.model_options.get(_WRAPPER))
-    keeping.set_model_unet_function_wrapper(keeper.look)
-    keeping.set_model_sampler_post_cfg_function(keeper)
+    keeper = PhotoKeeper(samples, optimized, region)
+    keeping.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, keeper)
     return keeping
 
 
-_WRAPPER, _AFTER = "model_function_wrapper", "sampler_post_cfg_function"
-
-
 class PhotoKeeper:
-    """A post-CFG function: turns the clean latent predicted for the edit into `edited_latent`.
+    """An OUTER_SAMPLE wrapper: begins a `Run`, and ends it whatever happens.
 
-    It is for samplers that step along the prediction it gives and add no noise of their own: these give the photo back
-    exactly at eta 0.
+    Only what a run left unfinished is kept, for the sampler that goes on with it.
     """
 
-    def __init__(self, latent: Tensor, optimized: Conditioning, region: Tensor, wrapper=None):
+    def __init__(self, photo: Tensor, optimized: Conditioning, region: Tensor):
+        self.photo, self.optimized, self.region = photo, optimized, region
+        self.unfinished = Unfinished()
+
+    def __call__(
+        self,
+        executor,
+        noise: Tensor,
+        latent: Tensor,
+        sampler,
+        sigmas: Tensor,
+        mask: Tensor | None = None,
+        callback=None,
+        disable_pbar: bool = False,
+        seed: int | None = None,
+        **rest,
+    ) -> Tensor:
+        guider, count = executor.class_obj, len(noise)
+        if len(rest.get("latent_shapes", [None])) > 1:
+            raise ValueError(
+                "Keep Photo keeps a picture alone, and this latent holds more: give it a picture's latent."
+            )
+        if not guider.conds.get("positive"):
+            raise ValueError("Keep Photo finds no positive conditioning in this guider: take a CFGGuider.")
+        edit, companion, steps = starting_points(noise, latent, self.photo, self.region, self.unfinished)
+        both = torch.cat([edit, companion])
+        if "latent_shapes" in rest:
+            rest["latent_shapes"] = [both.shape]
+        if mask is not None:
+            mask = comfy.sampler_helpers.prepare_mask(mask, noise.shape, guider.model_patcher.load_device)
+        run, options = Run(guider, self, mask, count, steps), guider.model_options
+        guider.model_options = run.options(options)
+        show = callback and (lambda step, clean, noisy, total: callback(step, clean[:count], noisy[:count], total))
+        sampler = with_the_same_noise(sampler, noise, sigmas, seed)
+        try:
+            # The mask stays with the run: samplers mix in noise of their own around one.
+            done = executor(twice(noise), both, sampler, sigmas, None, show, disable_pbar, seed, **rest)
+        finally:
+            guider.model_options = options
+        edit, companion = done.chunk(2)
+        if sigmas[-1] > 0:
+            self.unfinished.add(edit, companion, run.steps)
+            return edit
+        # Some samplers stop a little short of no noise. The photo shows by how much.
+        return edit + (like(self.photo, companion) - companion)
+
+
+class Run:
+    """One run of a sampler over a batch of edits and as many photos."""
+
+    def __init__(self, guider, keeper: PhotoKeeper, mask: Tensor | None, count: int, steps: int):
         """
         Args:
-            latent: the photo, [1, C, ...], in the autoencoder's scale.
-            optimized: the text tensors that explain the photo.
-            region: where the photo may change, [1, 1, ...], 0..1.
-            wrapper: the model function wrapper that the MODEL had, if any.
+            mask: a LATENT's mask, [count, C, ...]; outside of it the sampler's latent stays.
+            count: of edits, half of the batch.
+            steps: predictions that a sampler before this one has had.
         """
-        self.latent, self.optimized, self.region, self.wrapper = latent, optimized, region, wrapper
-        self.level, self.highest, self.lowest, self.levels = -1.0, None, 0.0, None
-        # The sampler's own noise, and the one that this step of it looks through.
-        self.noise, self.through, self.steps = None, None, 0
-        # What a second sampler needs that goes on where one has stopped: noise and steps, by shape and level.
-        self.stopped: dict[tuple, tuple[Tensor, int]] = {}
-        self.source, self.model = None, None
+        self.guider, self.keeper, self.mask, self.count, self.steps = guider, keeper, mask, count, steps
+        self.photo = self.region = self.latent = self.sigmas = None
+        self.rehearsing = False
 
-    def __deepcopy__(self, memo: dict) -> "PhotoKeeper":
-        """As for a new run: hosts up to 2025 copy a MODEL's options whole, and the model would be copied with them."""
-        return PhotoKeeper(self.latent, self.optimized, self.region, copy.deepcopy(self.wrapper, memo))
+    def options(self, options: dict) -> dict:
+        """The guider's options with this run around all else that wraps a prediction."""
+        options = create_model_options_clone(options)
+        inside = options.setdefault("transformer_options", {})
+        wrappers = inside["wrappers"] = dict(inside.get("wrappers", {}))
+        for kind, wrapper in ((WrappersMP.SAMPLER_SAMPLE, self.sample), (WrappersMP.PREDICT_NOISE, self.predict)):
+            wrappers[kind] = {KEY: [wrapper], **wrappers.get(kind, {})}
+        self._add_photo_texts()
+        return options
 
-    def look(self, apply_model, args: dict) -> Tensor:
-        """A model function wrapper: shows the model the sample with this step's noise in place of the sampler's own."""
-        noisy, sigma = args["input"], args["timestep"]
-        count = len(args["cond_or_uncond"])
-        if not self._begins(noisy.chunk(count)[0], sigma, args["c"].get("transformer_options", {})):
-            other = (self.through - self.noise).repeat(count, *[1] * (noisy.ndim - 1))
-            args = {**args, "input": noisy + _add_noise(self.model, torch.zeros_like(noisy), other, sigma)}
-        if self.wrapper:
-            return self.wrapper(apply_model, args)
-        return apply_model(args["input"], sigma, **args["c"])
+    def _add_photo_texts(self) -> None:
+        """Give each positive entry a twin with the photo's text, which the host then prepares like all others.
 
-    def __call__(self, args: dict) -> Tensor:
-        noisy, sigma = args["input"], args["sigma"]
-        photo = args["model"].process_latent_in(self.latent.to(noisy.device, noisy.dtype))
-        run = args["model_options"].get("transformer_options", {})
-        if self._begins(noisy, sigma, run):
-            self._begin(args, photo, run.get("sample_sigmas"))
-        self.level = float(sigma.max())
-        noisy_photo = _add_noise(self.model, photo, self.through, sigma)
-        # What shapes the guidance before this function shapes both alike; what comes after it is added to the edit.
-        before = args["model_options"][_AFTER]
-        options = {**args["model_options"], _AFTER: before[: before.index(self)]}
-        if options.get(_WRAPPER) == self.look:
-            options[_WRAPPER] = self.wrapper
-        if options.get(_WRAPPER) is None:
-            options.pop(_WRAPPER, None)
-        explained = comfy.samplers.sampling_function(
-            self.model, noisy_photo, sigma, args["uncond"], self.source, _cond_scale(args), options
-        )
-        if self._may_swap(args):
-            self.steps += 1
-            self.through = reordered(self.noise, self.steps)
-        if self.lowest > 0:
-            self.stopped[noisy.shape, self.lowest] = self.noise, self.steps
-        return edited_latent(photo, args["denoised"], explained, self.region.to(noisy.device, noisy.dtype))
-
-    def _begins(self, noisy: Tensor, sigma: Tensor, run: dict) -> bool:
-        """Whether a sampler takes its first step here.
-
-        Args:
-            run: the host's transformer options, which hold all levels of a run.
+        Guidance, sizes, areas, timestep ranges and controls are the entry's own.
         """
-        if self.noise is None or self.noise.shape != noisy.shape:
-            return True
-        levels = run.get("sample_sigmas")
-        if levels is None:
-            # March 2024 does not tell: most samplers' levels only fall within a run, or stay for a second look.
-            level = float(sigma.max())
-            return level > self.level or level == self.highest
-        # Mostly an object of its own for each run; a node's cached SIGMAS are the same one again, from the start.
-        return levels is not self.levels or self.level < float(levels[0]) == float(sigma.max())
+        conds, optimized = self.guider.conds, self.keeper.optimized
+        edits, photos = [], []
+        for number, entry in enumerate(conds["positive"]):
+            own = {name: entry[name] for name in optimized if entry.get(name) is not None}
+            # Of one length, as far as the host does not see to it itself.
+            ends = (interpolate(optimized, own, eta) for eta in (1, 0))
+            for entries, text in zip((edits, photos), ends, strict=True):
+                entries.append({**entry, **text, KEY: number})
+        conds["positive"], conds[KEY] = edits, photos
 
-    def _begin(self, args: dict, photo: Tensor, levels: Tensor | None) -> None:
-        """Find the noise that the sampler starts from, and what the model is to be told of the photo.
+    def _join_texts(self) -> None:
+        """One entry for both halves of the batch: its tensors hold the edit's text, then the photo's."""
+        conds = self.guider.conds
+        photos = {entry[KEY]: entry for entry in conds.pop(KEY)}
+        conds["positive"] = [
+            {**entry, "model_conds": self._joined(entry["model_conds"], photos[entry[KEY]]["model_conds"])}
+            for entry in conds["positive"]
+        ]
 
-        Args:
-            levels: all levels of the run, where the host tells them.
-        """
-        self.model, noisy, sigma = args["model"], args["input"], args["sigma"]
-        self.levels, self.highest = levels, float(sigma.max())
-        self.lowest = 0.0 if levels is None else float(levels[-1])
-        clean = _add_noise(self.model, photo, torch.zeros_like(noisy), sigma)
-        scale = _add_noise(self.model, torch.zeros_like(photo), torch.ones_like(noisy), sigma)
-        self.noise, self.steps = (noisy - clean) / scale, 0
-        if levels is not None and (noisy.shape, float(levels[0])) in self.stopped:
-            noise, steps = self.stopped[noisy.shape, float(levels[0])]
-            # A sampler may also begin here by itself, with other noise of its own. Else the quotient is the noise as it
-            # was and what has been edited so far: where that is little they are alike, where it is much it stands out.
-            chance = 4 / noise.numel() ** 0.5
-            alike = cosine_similarity(noise.flatten(), self.noise.flatten(), 0) > chance
-            if alike or self.noise.std() > 1 + chance:
-                self.noise, self.steps = noise, steps
-        self.through = self.noise  # as the model was shown it in this first step
+    def _joined(self, edit: dict, photo: dict) -> dict:
+        joined = {}
+        for name, cond in edit.items():
+            pair = [
+                half.process_cond(batch_size=self.count, device=self.latent.device, area=None)
+                for half in (cond, photo[name])
+            ]
+            if not pair[0].can_concat(pair[1]):
+                raise ValueError(
+                    "The edit's text and the photo's do not fit into one batch of this model: encode both with the "
+                    "same text encoder, in texts of about the same length."
+                )
+            joined[name] = cond._copy_with(pair[0].concat(pair[1:]))
+        return joined
 
-        # The edit's own entries but for the text: guidance, sizes, areas and controls act on both alike.
-        self.source = []
-        for entry in args["cond"]:
-            # Hosts may make an entry of the negative's: a mask of its tokens is not for this text.
-            rest = {name: value for name, value in entry.items() if name not in ("model_conds", "attention_mask")}
-            text = model_conds(self.model, noisy, rest | self.optimized)
-            self.source.append({**entry, "model_conds": {**entry["model_conds"], **text}})
+    def sample(self, executor, guider, sigmas, extra_args, callback, noise, latent, mask=None, disable_pbar=False):
+        """A SAMPLER_SAMPLE wrapper: the host has prepared everything, and no step has been taken."""
+        self.sigmas, self.latent = sigmas, latent[: self.count]
+        self.photo = guider.inner_model.process_latent_in(like(self.keeper.photo, latent))
+        self.region = like(self.keeper.region, latent)
+        self._join_texts()
 
-    def _may_swap(self, args: dict) -> bool:
-        """Not where the model is shown less than the whole or a control has seen the sampler's noise before, nor where
-        another node has taken the wrapper's place since."""
-        entries = [*args["cond"], *(args["uncond"] or [])]
-        seen = any(entry.get(name) is not None for entry in entries for name in ("area", "control"))
-        # Hosts that share a step out among several GPUs copy the levels, by which runs are told apart.
-        alone = "multigpu_clones" not in args["model_options"]
-        return alone and not seen and args["model_options"].get(_WRAPPER) == self.look
+        def without_model(noise: Tensor, latent: Tensor) -> Tensor:
+            self.rehearsing = True
+            done = executor(guider, sigmas, {**extra_args}, None, noise, latent, None, True)
+            self.rehearsing = False
+            return done
 
+        function = getattr(executor.class_obj, "sampler_function", executor.class_obj)
+        name = getattr(function, "__name__", type(function).__name__).removeprefix("sample_")
+        refuse_other_noise(without_model, noise[self.count :], latent[self.count :], name)
+        return executor(guider, sigmas, extra_args, callback, noise, latent, mask, disable_pbar)
 
-def _add_noise(model, photo: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-    return model.model_sampling.noise_scaling(sigma.view(-1, *[1] * (noise.ndim - 1)), noise, photo)
+    def predict(self, executor, noisy, sigma, model_options, seed):
+        """A PREDICT_NOISE wrapper: the clean latents of edits and photos, [2 count, C, ...]."""
+        photos = self.photo.expand(self.count, *self.photo.shape[1:])
+        if self.rehearsing:
+            photos = twice(photos)
+            about = {"model": self.guider.inner_model, "input": noisy, "sigma": sigma}
+            call_own_functions(model_options, self.guider.model_options, photos, about)
+            return photos
+        sample, noisy_photo = noisy.chunk(2)
+        level = sigma[: self.count].view(-1, *[1] * (noisy.ndim - 1))
 
+        def predict(*views: Tensor) -> tuple[Tensor, ...]:
+            return executor(torch.cat(views), sigma, model_options, seed).chunk(2)
 
-def _cond_scale(args: dict) -> float:
-    """The guidance scale, which hosts of March 2024 do not say: denoised = uncond + scale * (cond - uncond)."""
-    if "cond_scale" in args:
-        return args["cond_scale"]
-    if args["uncond"] is None:
-        return 1.0
-    guidance = args["cond_denoised"] - args["uncond_denoised"]
-    guided = args["denoised"] - args["uncond_denoised"]
-    return float((guidance * guided).sum() / guidance.square().sum().clamp_min(1e-12))
+        def add_noise(clean: Tensor, noise: Tensor) -> Tensor:
+            return self.guider.inner_model.model_sampling.noise_scaling(level, noise, clean)
+
+        edit = kept_prediction(predict, sample, noisy_photo, self.photo, self.region, add_noise, self.steps)
+        self.steps += 1
+        return torch.cat([self._masked(edit, sigma, model_options), photos])
+
+    def _masked(self, edit: Tensor, sigma: Tensor, model_options: dict) -> Tensor:
+        """The sampler's latent outside of its mask, as the host's samplers have it."""
+        if self.mask is None:
+            return edit
+        change = model_options.get("denoise_mask_function")
+        about = {"model": self.guider, "sigmas": self.sigmas}
+        mask = change(sigma[: self.count], self.mask, extra_options=about) if change else self.mask
+        return torch.lerp(self.latent, edit, mask.to(edit))

@@ -3,11 +3,15 @@
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import comfy.model_management
 import comfy.utils
+import folder_paths
 import latent_preview
 import torch
+from PIL import Image
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from ...imagic.training import History, Step
@@ -81,3 +85,13 @@ def text_sender(node_id: str | None) -> Callable[[str], None]:
     if send is None or node_id is None:
         return lambda text: None
     return lambda text: send(text, node_id)
+
+
+def preview(image: Tensor) -> dict:
+    """What shows an IMAGE on the node itself: a file in the host's temporary folder, as Preview Image makes one."""
+    folder = folder_paths.get_temp_directory()
+    height, width = image.shape[1:3]
+    path, name, counter, subfolder, _ = folder_paths.get_save_image_path("imagic", folder, width, height)
+    file = f"{name}_{counter:05}_.png"
+    Image.fromarray((image[0] * 255).round().to(torch.uint8).cpu().numpy()).save(Path(path) / file)
+    return {"images": [{"filename": file, "subfolder": subfolder, "type": "temp"}]}

@@ -1,0 +1,87 @@
+"""Where the target text would change the photo."""
+
+import time
+
+from torch import Tensor
+from torch.nn import functional
+
+from ..imagic.region import FORWARD_EQUIVALENTS
+from . import inputs, report
+from .host.denoiser import latent_channels
+from .host.progress import preview
+from .host.region import find_region
+from .interpolate_embedding import interpolated
+
+PIXELS = 8  # to a latent position on each side, as hosts count them; only a mask's size depends on it
+THRESHOLD = (
+    "FLOAT",
+    {
+        "default": 0.4,
+        "min": 0.0,
+        "max": 0.95,
+        "step": 0.05,
+        "tooltip": "How large a change must be to be let through, as a share of the largest. Higher keeps more of the "
+        "photo, lower edits more freely; 0 lets the whole picture change. 0.2-0.7.",
+    },
+)
+
+
+class EditRegion:
+    CATEGORY = "Imagic"
+    DESCRIPTION = (
+        "Finds where the target text would change the photo, by asking the model, and gives it as a mask. Look at it, "
+        "grow or paint it with mask nodes, and give it to Keep Photo as its region."
+    )
+    SEARCH_ALIASES = ["imagic", "automatic mask", "diffedit", "segment by text", "edit mask"]
+    RETURN_TYPES = ("MASK", "IMAGE")
+    RETURN_NAMES = ("region", "picture")
+    OUTPUT_TOOLTIPS = (
+        "Where the photo may change: 1 is free, 0 is kept.",
+        "The mask as a picture.",
+    )
+    FUNCTION = "find"
+    HAS_INTERMEDIATE_OUTPUT = True
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": (
+                    "MODEL",
+                    {"tooltip": "The model to ask: the tuned one; for a quick try, the base."},
+                ),
+                "latent": ("LATENT", {"tooltip": "The photo, from VAE Encode."}),
+                "optimized": (
+                    "CONDITIONING",
+                    {"tooltip": "The optimized conditioning from Optimize Embedding, or a caption of the photo."},
+                ),
+                "target": ("CONDITIONING", {"tooltip": "The target text, from CLIP Text Encode."}),
+                "threshold": THRESHOLD,
+            },
+        }
+
+    def find(self, model, latent, optimized, target, threshold):
+        started = time.monotonic()
+        mask = as_mask(region(model, latent, optimized, target, threshold))
+        picture = mask.unsqueeze(-1).expand(-1, -1, -1, 3)
+        answer = report.spent((mask, picture), FORWARD_EQUIVALENTS, time.monotonic() - started)
+        answer["ui"] |= preview(picture)
+        return answer
+
+
+def region(model, latent: dict, optimized: list, target: list, threshold: float) -> Tensor:
+    """The region at the latent's resolution, [1, 1, ...], 0..1, on the CPU."""
+    inputs.within("threshold", threshold, 0, 0.95)
+    inputs.trainable(model)
+    photo = inputs.photo(latent, latent_channels(model))
+    inputs.single_entry(optimized)
+    wanted, _ = inputs.single_entry(target)
+    # Of the target's length, which counts where text and picture attend to each other.
+    text, fixed = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
+    return find_region(model, photo, text, wanted, fixed, threshold)
+
+
+def as_mask(region: Tensor) -> Tensor:
+    """A MASK [1, H, W] in pixels of a region at the latent's resolution."""
+    plane = region.flatten(0, -3).unsqueeze(1)
+    return functional.interpolate(plane, scale_factor=PIXELS, mode="bilinear").squeeze(1)

@@ -1,0 +1,20 @@
+"""The region of an edit, found by the host's model."""
+
+from torch import Tensor
+
+from ...imagic.denoiser import Conditioning
+from ...imagic.region import edit_region
+from .evaluating import evaluating
+
+
+def find_region(
+    model, samples: Tensor, optimized: Conditioning, target: Conditioning, fixed: dict, threshold: float
+) -> Tensor:
+    """`edit_region` on MODEL, loaded as for sampling: [1, 1, ...] on the CPU.
+
+    Args:
+        samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
+        fixed: entries of the CONDITIONING that are no text tensors.
+    """
+    with evaluating(model, samples, [optimized, target], fixed) as (denoiser, latent, texts):
+        return edit_region(denoiser, latent, *texts, threshold=threshold).cpu()
