@@ -16,7 +16,7 @@ from ...imagic.denoiser import Conditioning
 from ...imagic.interpolation import interpolate
 from ...imagic.keeping import kept_prediction
 from .latents import Unfinished, like, starting_points
-from .rehearsal import call_own_functions, refuse_other_noise, twice, with_the_same_noise
+from .rehearsal import Rehearsal, twice, with_the_same_noise
 
 KEY = "imagic_keep_photo"
 
@@ -76,17 +76,19 @@ class PhotoKeeper:
             rest["latent_shapes"] = [both.shape]
         if mask is not None:
             mask = comfy.sampler_helpers.prepare_mask(mask, noise.shape, guider.model_patcher.load_device)
+        # Asked before the run: some samplers write into their levels.
+        finishes = float(sigmas[-1]) == 0
         run, options = Run(guider, self, mask, count, steps), guider.model_options
         guider.model_options = run.options(options)
         show = callback and (lambda step, clean, noisy, total: callback(step, clean[:count], noisy[:count], total))
-        sampler = with_the_same_noise(sampler, noise, sigmas, seed)
+        sampler = with_the_same_noise(sampler, noise, seed)
         try:
             # The mask stays with the run: samplers mix in noise of their own around one.
             done = executor(twice(noise), both, sampler, sigmas, None, show, disable_pbar, seed, **rest)
         finally:
             guider.model_options = options
         edit, companion = done.chunk(2)
-        if sigmas[-1] > 0:
+        if not finishes:
             self.unfinished.add(edit, companion, run.steps)
             return edit
         # Some samplers stop a little short of no noise. The photo shows by how much.
@@ -105,7 +107,8 @@ class Run:
         """
         self.guider, self.keeper, self.mask, self.count, self.steps = guider, keeper, mask, count, steps
         self.photo = self.region = self.latent = self.sigmas = None
-        self.rehearsing = False
+        self.rehearsal: Rehearsal | None = None
+        self.renews_noise = True
 
     def options(self, options: dict) -> dict:
         """The guider's options with this run around all else that wraps a prediction."""
@@ -163,25 +166,21 @@ class Run:
         self.region = like(self.keeper.region, latent)
         self._join_texts()
 
-        def without_model(noise: Tensor, latent: Tensor) -> Tensor:
-            self.rehearsing = True
-            done = executor(guider, sigmas, {**extra_args}, None, noise, latent, None, True)
-            self.rehearsing = False
-            return done
+        def without_model(noise: Tensor, latent: Tensor) -> None:
+            executor(guider, sigmas.clone(), {**extra_args}, None, noise, latent, None, True)
 
-        function = getattr(executor.class_obj, "sampler_function", executor.class_obj)
-        name = getattr(function, "__name__", type(function).__name__).removeprefix("sample_")
-        refuse_other_noise(without_model, noise[self.count :], latent[self.count :], name)
+        self.rehearsal = Rehearsal(self.photo)
+        self.rehearsal.run(without_model, noise[self.count :], latent[self.count :], executor.class_obj)
+        # A sampler that goes by the unguided prediction takes its next noise from what it was shown.
+        self.renews_noise = not self.rehearsal.reads_unguided
+        self.rehearsal = None
         return executor(guider, sigmas, extra_args, callback, noise, latent, mask, disable_pbar)
 
     def predict(self, executor, noisy, sigma, model_options, seed):
         """A PREDICT_NOISE wrapper: the clean latents of edits and photos, [2 count, C, ...]."""
+        if self.rehearsal:
+            return self.rehearsal.predict(self.guider, noisy, sigma, model_options)
         photos = self.photo.expand(self.count, *self.photo.shape[1:])
-        if self.rehearsing:
-            photos = twice(photos)
-            about = {"model": self.guider.inner_model, "input": noisy, "sigma": sigma}
-            call_own_functions(model_options, self.guider.model_options, photos, about)
-            return photos
         sample, noisy_photo = noisy.chunk(2)
         level = sigma[: self.count].view(-1, *[1] * (noisy.ndim - 1))
 
@@ -191,7 +190,8 @@ class Run:
         def add_noise(clean: Tensor, noise: Tensor) -> Tensor:
             return self.guider.inner_model.model_sampling.noise_scaling(level, noise, clean)
 
-        edit = kept_prediction(predict, sample, noisy_photo, self.photo, self.region, add_noise, self.steps)
+        step = self.steps if self.renews_noise else 0
+        edit = kept_prediction(predict, sample, noisy_photo, self.photo, self.region, add_noise, step)
         self.steps += 1
         return torch.cat([self._masked(edit, sigma, model_options), photos])
 

@@ -46,7 +46,8 @@ class PhotoKeeper:
 
     def __init__(self, photo: Tensor, optimized: Conditioning, region: Tensor):
         self.photo, self.optimized, self.region = photo, optimized, region
-        self.model, self.noise, self.level, self.highest, self.steps = None, None, -1.0, None, 0
+        self.model = self.source = self.noise = self.highest = None
+        self.level, self.steps = -1.0, 0
 
     def __deepcopy__(self, memo: dict) -> "PhotoKeeper":
         """As for a new run: this host copies a MODEL's options whole."""
@@ -81,6 +82,7 @@ class PhotoKeeper:
             nothing = torch.zeros_like(noisy)
             self.noise = (noisy - add_noise(photo, nothing)) / add_noise(nothing, torch.ones_like(noisy))
             self.model, self.highest, self.steps = model, level, 0
+            self.source = self._photo_text(args["cond"], noisy)
         self.level = level
         noisy_photo = add_noise(photo.expand_as(noisy), self.noise)
         # Where the photo is kept, the sample is the photo with that noise, unless the sampler adds some.
@@ -98,21 +100,28 @@ class PhotoKeeper:
         self.steps += 1
         return clean
 
-    def _explained(self, args: dict, noisy_photo: Tensor) -> Tensor:
-        """The photo through the whole guidance up to this function, under its own text.
-
-        Guidance and sizes are the edit's own.
-        """
+    def _photo_text(self, cond: list, noisy: Tensor) -> list:
+        """The edit's entries with the photo's text. Guidance and sizes are the edit's own."""
         entries = []
-        for entry in args["cond"]:
+        for entry in cond:
             rest = {name: value for name, value in entry.items() if name not in ("model_conds", "attention_mask")}
-            text = model_conds(self.model, noisy_photo, rest | self.optimized)
+            text = model_conds(self.model, noisy, rest | self.optimized)
             entries.append({**entry, "model_conds": {**entry["model_conds"], **text}})
+        return entries
+
+    def _explained(self, args: dict, noisy_photo: Tensor) -> Tensor:
+        """The photo through the whole guidance up to this function, under its own text."""
         before = args["model_options"][AFTER]
         options = {**args["model_options"], AFTER: before[: before.index(self)]}
         options.pop(WRAPPER)
         return comfy.samplers.sampling_function(
-            self.model, noisy_photo, args["sigma"], args["uncond"], entries, _cond_scale(args), model_options=options
+            self.model,
+            noisy_photo,
+            args["sigma"],
+            args["uncond"],
+            self.source,
+            _cond_scale(args),
+            model_options=options,
         )
 
 

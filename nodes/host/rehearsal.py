@@ -5,25 +5,25 @@ import inspect
 from collections.abc import Callable
 
 import torch
-from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler
 from torch import Tensor
 
 
-def with_the_same_noise(sampler, noise: Tensor, sigmas: Tensor, seed: int | None):
+def with_the_same_noise(sampler, noise: Tensor, seed: int | None):
     """The sampler, adding the same noise to edits and photos if it adds any.
 
     Args:
         sampler: a sampler of the host.
         noise: of the edits, [N, C, ...].
-        sigmas: the levels of the run.
+        seed: of the noise that is added.
     """
     function = getattr(sampler, "sampler_function", None)
     if function is None or "noise_sampler" not in inspect.signature(function).parameters:
         return sampler
-    tree = BrownianTreeNoiseSampler(noise, sigmas.min(), sigmas.max(), seed=seed, cpu=True)
+    # Not the noise that the host begins with at the same seed.
+    generator = torch.Generator().manual_seed((seed or 0) + 1)
 
     def both(sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        return twice(tree(sigma, sigma_next).to(noise))
+        return twice(torch.randn(noise.shape, generator=generator).to(noise))
 
     sampler = copy.copy(sampler)
     sampler.extra_options = {**sampler.extra_options, "noise_sampler": both}
@@ -35,38 +35,46 @@ def twice(latents: Tensor) -> Tensor:
     return latents.repeat(2, *[1] * (latents.ndim - 1))
 
 
-def refuse_other_noise(sample: Callable[[Tensor, Tensor], Tensor], noise: Tensor, latent: Tensor, name: str) -> None:
-    """Run the sampler once without the model, with the photo twice in the batch and as every prediction.
+class Rehearsal:
+    """A run of a sampler without the model: the photo is twice in the batch, and every prediction.
 
-    No list of names knows the samplers of other packs; this asks the sampler itself.
-
-    Args:
-        sample: runs the sampler on noise and latents [2N, C, ...].
-        noise, latent: of the photos, [N, C, ...].
-        name: the sampler's.
-
-    Raises:
-        ValueError: it adds other noise to one half than to the other.
+    No list of names knows the samplers of other packs; this asks the sampler itself whether it treats both alike.
     """
-    devices = [latent.device] if latent.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        one, other = sample(twice(noise), twice(latent)).chunk(2)
-    if not torch.equal(one, other):
-        raise ValueError(
-            f"The sampler {name} adds noise of its own, which Keep Photo cannot follow: take euler, ddim, heun or "
-            "dpmpp_2m, or sample from the MODEL that went into Keep Photo."
-        )
 
+    def __init__(self, photo: Tensor):
+        """
+        Args:
+            photo: [1, C, ...], in the model's scale.
+        """
+        self.photo, self.alike, self.reads_unguided = photo, True, False
 
-def call_own_functions(options: dict, known: dict, photos: Tensor, about: dict) -> None:
-    """Call what the sampler added to the model's options, as the guider would if both predictions were the photo.
+    def run(self, sample: Callable[[Tensor, Tensor], None], noise: Tensor, latent: Tensor, sampler) -> None:
+        """
+        Args:
+            sample: runs the sampler on noise and latents [2N, C, ...].
+            noise, latent: of the photos, [N, C, ...].
 
-    Args:
-        options, known: the options that the sampler gave with a prediction, and those that it was given.
-        photos: the prediction, [N, C, ...].
-        about: more that such functions are told.
-    """
-    name = "sampler_post_cfg_function"
-    for function in options.get(name, [])[len(known.get(name, [])) :]:
-        predictions = ("denoised", "cond_denoised", "uncond_denoised")
-        function({**about, **dict.fromkeys(predictions, photos), "model_options": options})
+        Raises:
+            ValueError: the sampler adds other noise to one half than to the other.
+        """
+        with torch.random.fork_rng([latent.device] if latent.device.type == "cuda" else []):
+            sample(twice(noise), twice(latent))
+        if not self.alike:
+            function = getattr(sampler, "sampler_function", sampler)
+            name = getattr(function, "__name__", type(function).__name__).removeprefix("sample_")
+            raise ValueError(
+                f"The sampler {name} adds noise of its own, which Keep Photo cannot follow: take euler, ddim, heun or "
+                "dpmpp_2m, or sample from the MODEL that went into Keep Photo."
+            )
+
+    def predict(self, guider, noisy: Tensor, sigma: Tensor, options: dict) -> Tensor:
+        """The photo for each of the batch, [2N, C, ...]."""
+        self.alike &= torch.equal(*noisy.chunk(2))
+        photos = self.photo.expand(noisy.shape)
+        # Samplers that read the unguided prediction have added a function to the options that gets it.
+        name, predictions = "sampler_post_cfg_function", ("denoised", "cond_denoised", "uncond_denoised")
+        args = {"model": guider.inner_model, "input": noisy, "sigma": sigma, "model_options": options}
+        for function in options.get(name, [])[len(guider.model_options.get(name, [])) :]:
+            function({**args, **dict.fromkeys(predictions, photos)})
+            self.reads_unguided = True
+        return photos

@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from imagic import interpolate
 from imagic.denoiser import Conditioning
-from imagic.keeping import edited_latent, reordered
+from imagic.diffusers.sampling import sample_edit
 from imagic.region import edit_region
 from scripts import workflow
 
@@ -35,30 +34,14 @@ def sweep(
         region = edit_region(studio.denoiser, latent, optimized, target, threshold=THRESHOLD)
     for eta in etas:
         with studio.measured(outcome.sample(f"{eta:g}")):
-            picture = sample_edit(studio, latent, optimized, interpolate(optimized, target, eta), region)
+            picture = draw(studio, latent, optimized, interpolate(optimized, target, eta), region)
         outcome.pictures[f"{eta:g}"] = picture
 
 
-@torch.no_grad()
-def sample_edit(
+def draw(
     studio: Studio, latent: Tensor, optimized: Conditioning, conditioning: Conditioning, region: Tensor
 ) -> np.ndarray:
-    """What the host's KSampler draws from a MODEL of Keep Photo."""
-    scheduler = studio.scheduler
-    scheduler.set_timesteps(STEPS)
-    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED))
-    noisy = scheduler.add_noise(latent, noise, scheduler.timesteps[:1])
-    texts = torch.cat([text["cross_attn"] for text in (studio.empty, conditioning, studio.empty, optimized)])
-    for number, timestep in enumerate(scheduler.timesteps):
-        alpha = scheduler.alphas_cumprod[timestep]
-        photo = scheduler.add_noise(latent, reordered(noise, number), timestep.view(1))
-        own = scheduler.add_noise(latent, noise, timestep.view(1))
-        pair = torch.cat([noisy + photo - own, photo])
-        noises = studio.unet(pair.repeat_interleave(2, 0), timestep, texts).sample
-        guided = torch.lerp(noises[::2], noises[1::2], GUIDANCE)
-        edited, explained = ((pair - (1 - alpha).sqrt() * guided) / alpha.sqrt()).split(1)
-        clean = edited_latent(latent, edited, explained, region)
-        # The scheduler takes the noise that would have led to this clean latent.
-        implied = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
-        noisy = scheduler.step(implied, timestep, noisy).prev_sample
-    return studio.decode(noisy)
+    """What users of `imagic.diffusers` draw, with the example workflow's settings."""
+    options = {"steps": STEPS, "guidance": GUIDANCE, "seed": SEED}
+    edit = sample_edit(studio.denoiser, latent, optimized, conditioning, studio.empty, region, **options)
+    return studio.decode(edit)

@@ -40,7 +40,8 @@ def key(method: methods.Method) -> str:
         asked = [file for file in (ROOT / "imagic").glob("*.py") if file.name not in AFTER_TRAINING + BESIDE]
         files += sorted(asked) + DENOISER
     if method.keeps:
-        files += [*(ROOT / "imagic" / name for name in AFTER_TRAINING), Path(pack.__file__)]
+        sampling = ROOT / "imagic" / "diffusers" / "sampling.py"
+        files += [*(ROOT / "imagic" / name for name in AFTER_TRAINING), sampling, Path(pack.__file__)]
     digest = hashlib.sha256(json.dumps([shared, method.settings, methods.source(method)]).encode())
     for file in files:
         digest.update(file.read_bytes())

@@ -6,7 +6,7 @@ import torch
 from imagic.region import edit_region
 from scripts import workflow
 from tests.editbench import metrics, pairs
-from tests.editbench.pack import THRESHOLD, sample_edit
+from tests.editbench.pack import THRESHOLD, draw
 from tests.editbench.studio import Studio as Bench
 
 PAIR = pairs.development()[0]
@@ -39,4 +39,4 @@ def test_its_edit_is_the_picture_that_the_host_gives(studio, bench):
 
     clean, (start, target) = bench.encode(PAIR.source), [bench.text(caption) for caption in captions]
     region = edit_region(bench.denoiser, clean, start, target, threshold=THRESHOLD)
-    assert metrics.psnr(sample_edit(bench, clean, start, target, region), theirs) > 35
+    assert metrics.psnr(draw(bench, clean, start, target, region), theirs) > 35

@@ -81,7 +81,7 @@ def test_what_came_before_does_not_count(studio, keep):
 
 
 def tells_runs_apart(studio) -> bool:
-    """The host of March 2024 does not: a run that begins lower than the one before ended goes on with its noise."""
+    """The host of March 2024 does not."""
     return hasattr(studio.model, "wrappers")
 
 
@@ -153,10 +153,13 @@ def test_the_same_levels_again_are_another_run(studio, keep):
 
 
 def test_a_clone_of_a_model_that_has_drawn_shares_its_weights(studio, keep):
+    """Hosts up to 2025 copy a MODEL's options whole."""
     model, _ = keep()
     studio.sample(model, keep.optimized)
-    (keeper,) = model.clone().model_options["sampler_post_cfg_function"]
-    assert keeper.model is None or keeper.model is studio.model.model
+    clone = model.clone()
+    assert clone.model is studio.model.model
+    for function in clone.model_options.get("sampler_post_cfg_function", []):
+        assert function.model is None
 
 
 def test_a_second_keep_photo_is_refused(keep):
@@ -179,7 +182,7 @@ def test_a_size_that_the_text_names_is_told_to_the_model_for_the_photo_too(studi
     model, _ = keep(optimized=sized, target=sized)
     told.clear()
     studio.sample(model, sized)
-    # Once for the edit and once for the photo; the negative text names none.
+    # For the edit and for the photo, each once; the negative text names none.
     assert told.count((1000, 700)) == 2
 
 
@@ -197,32 +200,22 @@ def seen_by(model, seen: list):
 
 def test_each_step_looks_through_other_noise_and_other_wrappers_stay_in_place(studio, keep):
     seen = []
+    if not tells_runs_apart(studio):
+        with pytest.raises(ValueError, match="update ComfyUI"):
+            keep(model=seen_by(studio.model, seen))
+        return
     model, _ = keep(model=seen_by(studio.model, seen))
     for seed in (0, 0, 1):
         studio.sample(model, keep.optimized, steps=4, seed=seed)
-    assert len(seen) == 3 * 4 * 2
-    edit, photo = seen[0:8:2], seen[1:8:2]
+    assert len(seen) == 3 * 4
     for step in range(4):
-        # At eta 0 the sample is the photo, whatever it is seen through.
-        torch.testing.assert_close(edit[step], photo[step].expand_as(edit[step]), rtol=1e-4, atol=1e-3)
-    first, second = (inputs[:1] / inputs[:1].std() for inputs in edit[:2])
+        # Edit and photo, each with the text and without; at eta 0 the sample is the photo, whatever it is seen through.
+        edit, photo = seen[step].chunk(2)[0].chunk(2)
+        torch.testing.assert_close(edit, photo, rtol=1e-4, atol=1e-3)
+    first, second = (inputs[:1] / inputs[:1].std() for inputs in seen[:2])
     assert (first * second).mean().abs() < 0.3
-    assert torch.equal(seen[0], seen[8])
-    assert not torch.equal(seen[0], seen[16])
-
-
-def area(conditioning):
-    """The same text, on a part of the picture alone."""
-    return [[tokens, {**extras, "area": (8, 16, 0, 0)}] for tokens, extras in conditioning]
-
-
-@pytest.mark.parametrize("where", ["area", "wrapper"])
-def test_eta_zero_is_exact_where_the_noise_cannot_be_exchanged(studio, keep, where):
-    model, _ = keep()
-    text = area(keep.optimized) if where == "area" else keep.optimized
-    if where == "wrapper":
-        model = seen_by(model, [])
-    assert distance(studio, studio.sample(model, text, steps=4)) < SAME
+    assert torch.equal(seen[0], seen[4])
+    assert not torch.equal(seen[0], seen[8])
 
 
 def test_outside_a_region_of_the_users_own_nothing_changes(studio, keep):

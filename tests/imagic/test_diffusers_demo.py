@@ -15,7 +15,7 @@ from imagic import interpolate
 from imagic.diffusers import ImagicEdit, pictures
 from imagic.region import edit_region
 from tests.editbench.metrics import psnr
-from tests.editbench.pack import THRESHOLD, sample_edit
+from tests.editbench.pack import THRESHOLD, draw
 from tests.editbench.studio import Studio
 
 ROOT = Path(__file__).parents[2]
@@ -61,11 +61,11 @@ def test_the_files_edit_goes_on(results):
 
 
 def test_the_picture_is_the_one_that_the_nodes_and_the_bench_draw(results):
-    """Two samplers, the bench's own one held to the host's picture in tests/host."""
+    """The bench merges the tuning into the weights, and is held to the host's picture in tests/host."""
     edit, bench = results[1]["edit"], Studio()
     with bench.tuned(edit.update):
         region = edit_region(bench.denoiser, edit.photo, edit.optimized, edit.anchor, threshold=THRESHOLD)
         conditioning = interpolate(edit.optimized, edit.anchor, 1.2)
-        theirs = sample_edit(bench, edit.photo, edit.optimized, conditioning, region)
+        theirs = draw(bench, edit.photo, edit.optimized, conditioning, region)
     ours = np.asarray(Image.open(results[0] / "hat.png"))
     assert psnr(ours, theirs) > 45

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagic.keeping import edited_latent, reordered
+from imagic.keeping import edited_latent, kept_prediction, reordered
 
 
 def test_without_a_difference_the_photo_stays_bit_for_bit():
@@ -84,3 +84,40 @@ def test_each_step_has_noise_of_its_own_made_of_the_same_numbers():
         assert (one * other).flatten(1).mean(1).abs().max() < 0.15
     assert torch.equal(steps[2], reordered(noise, 2))
     assert torch.equal(steps[2][:1], reordered(noise[:1], 2))
+
+
+SHAPE = (2, 4, 8, 8)
+
+
+def adding(clean, noise):
+    """As rectified flow has it at 3 parts of noise to 1 of signal."""
+    return 0.25 * clean + 0.75 * noise
+
+
+def test_a_sample_that_is_where_the_photo_is_gives_the_photo_bit_for_bit():
+    photo, noise = torch.randn(1, *SHAPE[1:]), torch.randn(SHAPE)
+    noisy = adding(photo.expand(SHAPE), noise)
+
+    def predict(*views):
+        return tuple(view.sin() for view in views)
+
+    for step in range(3):
+        clean = kept_prediction(predict, noisy, noisy.clone(), photo, torch.ones(1, 1, 8, 8), adding, step)
+        assert torch.equal(clean, photo.expand(SHAPE))
+
+
+def test_the_model_sees_sample_and_photo_through_the_same_other_noise():
+    photo, noise, change = torch.randn(1, *SHAPE[1:]), torch.randn(SHAPE), torch.randn(SHAPE)
+    seen = []
+
+    def predict(sample, source):
+        seen.append((sample, source))
+        return photo + change, photo.expand(SHAPE)
+
+    noisy_photo = adding(photo.expand(SHAPE), noise)
+    for step in range(3):
+        args = (noisy_photo + 0.25 * change, noisy_photo, photo, torch.ones(1, 1, 8, 8), adding, step)
+        torch.testing.assert_close(kept_prediction(predict, *args), photo + change)
+        sample, source = seen[step]
+        torch.testing.assert_close(source, adding(photo.expand(SHAPE), reordered(noise, step)))
+        torch.testing.assert_close(sample - source, 0.25 * change)
