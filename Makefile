@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := $(if $(filter Windows_NT,$(OS)),.venv/Scripts/python,.venv/bin/python)
 
 # Sentences and paths may hold quotes and dollars, so they travel in the environment, not on the shell's command line.
-export IMAGE PROMPT PEER
+export IMAGE PROMPT PEER PACKS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test editbench benchmark comfyui demo-model lint clean environment
+.PHONY: help demo test test-fast compat editbench benchmark comfyui demo-model lint clean environment
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,13 @@ comfyui: environment ## open the same ComfyUI to work with by hand
 test: ## every check, on every ComfyUI that can be had: make test [ARGS="-m 'not long'"]
 	@$(PYTHON) -m scripts.environment --all
 	@$(VENV) -m scripts.test $(ARGS)
+
+test-fast: ## style and the tests that need no ComfyUI, in two minutes: make test-fast [ARGS="-k frozen"]
+	@$(PYTHON) -m scripts.environment --none
+	@$(VENV) -m scripts.test --fast $(ARGS)
+
+compat: environment ## whether other packs change an edit: make compat PACKS=folder/of/packs
+	@$(VENV) -m scripts.compat "$$PACKS"
 
 editbench: environment ## measure edits against their truth (hours): make editbench [PAIRS=10] [PEER=path]
 	@$(VENV) -m tests.editbench $(if $(PAIRS),--pairs $(PAIRS)) $(ARGS)

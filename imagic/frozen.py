@@ -1,20 +1,30 @@
 """Makes a network's weights usable in autograd, frozen, without copying or changing them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+from torch.utils._pytree import tree_map_only
 
 
 @contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
+def frozen(network: nn.Module, foreign: bool = False) -> Iterator[None]:
     """Inside, every weight and buffer is an ordinary tensor that needs no gradient.
 
     What was loaded under `torch.inference_mode()` is an *inference tensor*: a frozen layer saves its weight for the
     backward pass, and autograd refuses to save such tensors. A fresh tensor over the same storage has no such mark.
+
+    Weights of a class of their own, as GGUF's, keep it, for their layers ask it what the bytes stand for. What is
+    computed from them has not: a class that says it is its own copy leaves autograd without the copies it needs.
+
+    Args:
+        foreign: others have put code into the network that brings tensors of its own, which no module holds. These are
+            exchanged as they are used, and every operation takes some microseconds longer.
     """
+    opaque = any(map(_is_opaque, network.parameters()))
     replaced = []
     try:
         for module in network.modules():
@@ -25,10 +35,30 @@ def frozen(network: nn.Module) -> Iterator[None]:
                     replaced.append((tensors, name, tensor))
                     view = _ordinary(tensor)
                     tensors[name] = nn.Parameter(view, requires_grad=False) if tensors is module._parameters else view
-        yield
+        with (
+            torch._C.DisableTorchFunctionSubclass() if opaque else nullcontext(),
+            _Unmarked() if foreign else nullcontext(),
+        ):
+            yield
     finally:
         for tensors, name, tensor in replaced:
             tensors[name] = tensor
+
+
+class _Unmarked(TorchFunctionMode):
+    """Gives every operation ordinary tensors in place of inference tensors."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is Tensor.backward:  # which computes checkpointed blocks again, operation by operation
+            with self:
+                return torch.autograd.backward(*args, kwargs.pop("gradient"), **kwargs)
+        args, kwargs = tree_map_only(Tensor, _unmarked, (args, kwargs))
+        return function(*args, **kwargs)
+
+
+def _unmarked(tensor: Tensor) -> Tensor:
+    return _ordinary(tensor) if tensor.is_inference() else tensor
 
 
 def _ordinary(tensor: Tensor) -> Tensor:
@@ -39,4 +69,15 @@ def _ordinary(tensor: Tensor) -> Tensor:
         parts = {name: _ordinary(getattr(tensor, name)) for name in names}
         return type(tensor).__tensor_unflatten__(parts, context, tensor.size(), tensor.stride())
     view = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-    return view.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
+    view.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
+    if type(tensor) in (Tensor, nn.Parameter):
+        return view
+    kept = view.as_subclass(type(tensor))
+    kept.__dict__.update(tensor.__dict__)
+    return kept
+
+
+def _is_opaque(tensor: Tensor) -> bool:
+    """Whether a tensor is of a class that holds data of its own and leaves it to its layers what to compute."""
+    plain = type(tensor) in (Tensor, nn.Parameter) or is_traceable_wrapper_subclass(tensor)
+    return not plain and type(tensor).__torch_function__.__func__ is Tensor.__torch_function__.__func__

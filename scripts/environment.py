@@ -2,6 +2,7 @@
 
     python3 -m scripts.environment          for the host of `make demo` and `make comfyui`
     python3 -m scripts.environment --all    for all hosts of `make test`
+    python3 -m scripts.environment --none   for `make test-fast`, which runs on no host; any environment will do
 
 One environment serves every host, since a newer ComfyUI's libraries suit older ones. Only a host's web parts (its
 `comfyui-*` packages: frontend, templates, help) must be the very releases it names; each host gets its own set.
@@ -28,6 +29,8 @@ STAMP = FOLDER / "installed.json"
 REQUIREMENTS = (hosts.ROOT / "requirements.txt", hosts.ROOT / "requirements-dev.txt")
 CONSTRAINTS = hosts.ROOT / "constraints.txt"
 WEB_PREFIX = "comfyui-"
+# ComfyUI-Manager, which installs packs for most users, with what of its own needs a host's libraries do not bring.
+MANAGER = ("comfyui-manager==4.2.2", "chardet", "gitdb", "GitPython", "PyGithub", "smmap", "toml", "uv")
 
 
 class SetupError(RuntimeError):
@@ -36,9 +39,8 @@ class SetupError(RuntimeError):
 
 def stamp_for(host: hosts.Host) -> dict[str, str]:
     """What an environment for this host is made of."""
-    own = b"\0".join(file.read_bytes() for file in (*REQUIREMENTS, CONSTRAINTS))
     libraries, _ = _requirements(host)
-    return {"pack": _digest(own), "version": host.version, "host": _digest("\n".join(libraries).encode())}
+    return {"pack": _digest_of_own(), "version": host.version, "host": _digest("\n".join(libraries).encode())}
 
 
 def serves(installed: dict[str, str], wanted: dict[str, str]) -> bool:
@@ -55,11 +57,14 @@ def web_folder(host: hosts.Host) -> Path | None:
     return FOLDER / "web" / _digest("\n".join(web).encode())[:12] if web else None
 
 
+def manager_folder() -> Path:
+    """Where ComfyUI-Manager is installed for the test that installs the pack with it."""
+    return FOLDER / "manager" / _digest("\n".join(MANAGER).encode())[:12]
+
+
 def prepare(all_hosts: bool) -> None:
     """Make the environment, or say that the one there will do."""
-    if sys.version_info < OLDEST_PYTHON:
-        wanted = ".".join(map(str, OLDEST_PYTHON))
-        raise SetupError(f"This is Python {sys.version.split()[0]}: run make PYTHON=... with {wanted} or newer.")
+    _check_python()
     _make_venv()
     found = hosts.find_all(str(PYTHON)) if all_hosts else [hosts.find(str(PYTHON))]
     for host in found:
@@ -69,8 +74,28 @@ def prepare(all_hosts: bool) -> None:
     for host in found:
         _install_web(host)
     if all_hosts:
+        # Without its dependencies: it would bring the host's libraries a second time.
+        _install_apart(manager_folder(), "ComfyUI-Manager", "--no-deps", *MANAGER)
         print(f"Browser: {_browser()}", flush=True)
     print(f"Environment: {FOLDER}, ready after {time.monotonic() - start:.0f} s", flush=True)
+
+
+def prepare_without_host() -> None:
+    """Make an environment that looks for no ComfyUI, unless there is one of any kind."""
+    _check_python()
+    _make_venv()
+    own = _digest_of_own()
+    if STAMP.is_file() and json.loads(STAMP.read_text(encoding="utf-8"))["pack"] == own:
+        return
+    # What the tests use of a host's libraries. The stamp is no host's, so one that comes later gets all of its own.
+    torch = [line for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    _install({"pack": own, "version": "none", "host": ""}, *torch, "aiohttp")
+
+
+def _check_python() -> None:
+    if sys.version_info < OLDEST_PYTHON:
+        wanted = ".".join(map(str, OLDEST_PYTHON))
+        raise SetupError(f"This is Python {sys.version.split()[0]}: run make PYTHON=... with {wanted} or newer.")
 
 
 def _browser() -> Path:
@@ -100,23 +125,31 @@ def _install_libraries(host: hosts.Host) -> None:
     wanted = stamp_for(host)
     if STAMP.is_file() and serves(json.loads(STAMP.read_text(encoding="utf-8")), wanted):
         return
+    _install(wanted, *_requirements(host)[0])
+
+
+def _install(stamp: dict[str, str], *libraries: str) -> None:
     print(f"Environment: installing PyTorch and more into {FOLDER}; this takes minutes ...", flush=True)
-    libraries, _ = _requirements(host)
     own = [part for file in REQUIREMENTS for part in ("--requirement", str(file))]
     STAMP.unlink(missing_ok=True)
     _pip_install(*own, "--constraint", str(CONSTRAINTS), *libraries)
-    STAMP.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+    STAMP.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
 
 
 def _install_web(host: hosts.Host) -> None:
-    """The host's own releases of its web parts, in a folder beside the libraries."""
+    """The host's own releases of its web parts."""
     folder = web_folder(host)
-    if folder is None or folder.is_dir():
+    if folder is not None:
+        _install_apart(folder, f"the web parts of ComfyUI {host.version}", *_requirements(host)[1])
+
+
+def _install_apart(folder: Path, what: str, *arguments: str) -> None:
+    """Packages in a folder of their own beside the libraries, unless it is there."""
+    if folder.is_dir():
         return
-    print(f"Environment: installing the web parts of ComfyUI {host.version} ...", flush=True)
+    print(f"Environment: installing {what} ...", flush=True)
     unfinished = folder.with_suffix(".unfinished")
-    _, web = _requirements(host)
-    _pip_install("--target", str(unfinished), "--upgrade", *web)
+    _pip_install("--target", str(unfinished), "--upgrade", *arguments)
     unfinished.rename(folder)
 
 
@@ -137,6 +170,11 @@ def _requirements(host: hosts.Host) -> tuple[list[str], list[str]]:
     return [line for line in lines if line not in web], web
 
 
+def _digest_of_own() -> str:
+    """Of what the pack and its tests ask for."""
+    return _digest(b"\0".join(file.read_bytes() for file in (*REQUIREMENTS, CONSTRAINTS)))
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -144,9 +182,15 @@ def _digest(content: bytes) -> str:
 def main() -> None:
     """Make the environment from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", action="store_true", help="for every host the tests run on")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="for every host the tests run on")
+    which.add_argument("--none", action="store_true", help="for the tests that need no host")
+    options = parser.parse_args()
     try:
-        prepare(parser.parse_args().all)
+        if options.none:
+            prepare_without_host()
+        else:
+            prepare(options.all)
     except (SetupError, hosts.HostError) as error:
         sys.exit(f"Error: {error}")
 

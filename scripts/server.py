@@ -28,21 +28,28 @@ class Server:
     Everything it writes goes below `home`: input, output, temp, user, log. Other packs that may be installed in the
     host are left out, and so is whatever would go to the network. All of this as far as the host has flags for it:
     those of early 2024 keep their user settings where they always do.
+
+    Other packs can be named to run beside this one. What they ask of pip while they are imported is refused.
     """
 
-    def __init__(self, host: hosts.Host, home: Path, *, cpu: bool, arguments: tuple[str, ...] = ()):
+    def __init__(
+        self, host: hosts.Host, home: Path, *, cpu: bool, arguments: tuple[str, ...] = (), packs: tuple[Path, ...] = ()
+    ):
         self.host = host
         self.home = home.absolute()
         self.log = self.home / "comfyui.log"
         self.output = self.home / "output"
         self.port = _free_port()
         self.address = f"http://127.0.0.1:{self.port}"
+        self._packs = packs
         self._arguments = (*self._own_arguments(cpu), *arguments)
         self._process: subprocess.Popen | None = None
 
     def __enter__(self) -> Server:
         for folder in ("input", "output", "temp", "user", "custom_nodes"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
+        for pack in self._packs:
+            link(self.home / "custom_nodes" / pack.name, pack)
         register = self._register_pack()
         command = [sys.executable, str(self.host.path / "main.py"), *self._arguments, *register]
         with self.log.open("wb") as log:
@@ -92,7 +99,7 @@ class Server:
             "--disable-auto-launch": [],
             "--disable-api-nodes": [],
             "--disable-all-custom-nodes": [],
-            "--whitelist-custom-nodes": [self._installed_name() or PACK_NAME],
+            "--whitelist-custom-nodes": [self._installed_name() or PACK_NAME, *(pack.name for pack in self._packs)],
             **({"--cpu": []} if cpu else {}),
         }
         known = (self.host.path / "comfy/cli_args.py").read_text(encoding="utf-8")
@@ -107,8 +114,10 @@ class Server:
     def _register_pack(self) -> list[str]:
         """Let the host find the pack in a folder of ours, through its own setting for more custom_nodes folders."""
         if self._installed_name():
-            return []
-        link_pack(self.home / "custom_nodes")
+            if not self._packs:
+                return []
+        else:
+            link_pack(self.home / "custom_nodes")
         config = self.home / "extra_model_paths.yaml"
         # JSON is YAML, and gets the quoting of any path right.
         config.write_text(json.dumps({"imagic": {"custom_nodes": str(self.home / "custom_nodes")}}), encoding="utf-8")
@@ -116,12 +125,15 @@ class Server:
 
     def _environment(self) -> dict[str, str]:
         web = environment.web_folder(self.host)
+        # Packs may need more than this environment has.
+        theirs = os.environ.get("PYTHONPATH") if self._packs else None
         return os.environ | {
-            "PYTHONPATH": str(web) if web else "",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(web) if web else None, theirs])),
             "PYTHONPYCACHEPREFIX": str(hosts.ROOT / "build" / "pycache"),
             "PYTHONUNBUFFERED": "1",
             "HF_HUB_OFFLINE": "1",
             "DO_NOT_TRACK": "1",
+            **({"PIP_NO_INDEX": "1"} if self._packs else {}),
         }
 
     def _wait_until_ready(self) -> None:
@@ -142,23 +154,27 @@ class Server:
         """A host that can't import a pack says so in its log, and goes on without."""
         name = self._installed_name() or PACK_NAME
         for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
-            if "Cannot import" in line and name in line:
+            if "Cannot import" in line and f"{os.sep}{name} module" in line:
                 raise ServerError(f"{self.host} could not load the pack: {line}; more in {self.log}")
 
 
 def link_pack(folder: Path) -> Path:
     """Make this repository appear in a custom_nodes folder, under its usual name."""
-    link = folder / PACK_NAME
-    if link.exists() and link.resolve() == hosts.ROOT.resolve():
-        return link
-    link.unlink(missing_ok=True)  # left over from a clone that was elsewhere
+    return link(folder / PACK_NAME, hosts.ROOT)
+
+
+def link(place: Path, target: Path) -> Path:
+    """Make a folder appear in another place."""
+    if place.exists() and place.resolve() == target.resolve():
+        return place
+    place.unlink(missing_ok=True)  # left over from a clone that was elsewhere
     if os.name == "nt":
         import _winapi  # a junction, unlike a symbolic link, needs no privilege there
 
-        _winapi.CreateJunction(str(hosts.ROOT), str(link))
+        _winapi.CreateJunction(str(target), str(place))
     else:
-        link.symlink_to(hosts.ROOT, target_is_directory=True)
-    return link
+        place.symlink_to(target, target_is_directory=True)
+    return place
 
 
 def _free_port() -> int:

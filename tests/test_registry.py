@@ -6,6 +6,7 @@ from urllib.parse import urlparse
 
 import pytest
 import tomllib
+from packaging.requirements import Requirement
 from PIL import Image
 
 from scripts.hosts import ROOT
@@ -14,9 +15,26 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 COMFY = PROJECT["tool"]["comfy"]
 
 
+LINES = (ROOT / "requirements.txt").read_bytes().decode("ascii").split("\n")
+
+
 def test_the_dependencies_are_those_that_hosts_install():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    assert PROJECT["project"]["dependencies"] == [line.split("#")[0].strip() for line in lines if line[:1] not in "#"]
+    assert [*PROJECT["project"]["dependencies"], ""] == LINES
+
+
+@pytest.mark.parametrize("line", LINES[:-1])
+def test_each_line_is_a_requirement_by_itself(line):
+    """Whoever installs packs reads the file in a way of its own, and most go line by line: so no comments, no blanks,
+    and nothing that only pip's own reader would leave out."""
+    Requirement(line)
+    assert line == line.strip()
+
+
+@pytest.mark.parametrize("line", LINES[:-1])
+def test_pip_takes_each_line_alone(line):
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", line]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["Icon", "Banner"])

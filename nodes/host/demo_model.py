@@ -4,6 +4,7 @@ Its weights are in diffusers layout; every name is translated by the host's own 
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import comfy.latent_formats
@@ -32,7 +33,18 @@ def load(folder: Path = FOLDER) -> tuple:
         raise FileNotFoundError(
             f"The demo model is missing from {folder}: install the pack again, or make it with `make demo-model`."
         )
-    return _model(folder), _clip(folder / "text_encoder"), _vae(folder / "vae")
+    model, clip, vae = _model(folder), _clip(folder / "text_encoder"), _vae(folder / "vae")
+    # How to load another one, as the host's own loaders leave it: Train LoRA and several GPUs ask for one of their own.
+    model.cached_patcher_init = (_anew, (_model, folder))
+    clip.patcher.cached_patcher_init = (_anew, (_clip, folder / "text_encoder"))
+    vae.patcher.cached_patcher_init = (_anew, (_vae, folder / "vae"))
+    return model, clip, vae
+
+
+def _anew(load: Callable, folder: Path, disable_dynamic: bool = False):
+    """The patcher of a part loaded again. Whether it may stream its weights in makes no difference at this size."""
+    part = load(folder)
+    return getattr(part, "patcher", part)
 
 
 class DemoConfig(comfy.supported_models_base.BASE):

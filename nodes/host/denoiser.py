@@ -43,6 +43,14 @@ def latent_channels(model) -> int:
     return getattr(latent_format, "latent_channels", None) or len(latent_format.latent_rgb_factors)
 
 
+def has_code_inside(model) -> bool:
+    """Whether nodes before have put code of their own into MODEL's network: patches, or in place of layers' own."""
+    options = model.model_options.get("transformer_options", {})
+    return any(options.get(name) for name in ("patches", "patches_replace", "wrappers")) or bool(
+        getattr(model, "injections", None)
+    )
+
+
 class HostDenoiser:
     """The host's loaded model behind the one abstraction of `imagic`.
 
@@ -64,6 +72,8 @@ class HostDenoiser:
         self.device = model.load_device
         self.dtype = self.base.manual_cast_dtype or self.base.get_dtype()
         self.fixed = fixed
+        # Such code may ask for the noise level and is told one of a batch, since a sampler's are all the same.
+        self.one_level_at_a_time = has_code_inside(model)
         self.options = {
             **model.model_options.get("transformer_options", {}),
             "cond_or_uncond": [0],
@@ -86,6 +96,9 @@ class HostDenoiser:
         return (denoised(sigma, one, zero) - denoised(sigma, zero, zero)).flatten().square().reciprocal()
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        if self.one_level_at_a_time and len(sigma) > 1:
+            each = zip(noisy.split(1), sigma.split(1), strict=True)
+            return torch.cat([self(sample, level, conditioning) for sample, level in each])
         options = {**self.options, "sigmas": sigma}
         return self.base.apply_model(noisy, sigma, transformer_options=options, **self.inputs(noisy, conditioning))
 

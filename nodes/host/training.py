@@ -11,7 +11,7 @@ from torch import Tensor
 from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
 from ...imagic.objective import samples_per_forward
-from .denoiser import HostDenoiser, running
+from .denoiser import HostDenoiser, has_code_inside, running
 from .kernels import give_a_backward
 from .probe import probe
 
@@ -38,7 +38,7 @@ def training(
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
-        frozen(model.model),
+        frozen(model.model, foreign=has_code_inside(model)),
         _host_knows_it_trains(),
         running(model),
     ):

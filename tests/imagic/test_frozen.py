@@ -1,13 +1,17 @@
 """Weights made under torch.inference_mode(), as ComfyUI loads them, can be differentiated through and come back."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 from imagic import fine_tune, optimize_embedding
+from imagic.checkpointing import checkpointed
 from imagic.finetuning import TUNE_MODES
 from imagic.frozen import frozen
+from tests.packed import Packed, PackedLinear, unpacked
 
 from .gaussian import Gaussian, Mean, mean_of, photo, prompt
 
@@ -130,3 +134,70 @@ def test_quantized_weights_which_are_a_class_of_tensors_made_of_others_become_or
         network(tokens).sum().backward()
     assert tokens.grad is not None
     assert network.weight is original
+
+
+class Overwriting(nn.Module):
+    """Adds in place to what a layer before has kept for the backward pass, as many transformers do."""
+
+    def __init__(self, linear: type[nn.Linear]):
+        super().__init__()
+        self.layers = nn.ModuleList(linear(8, 8) for _ in range(3))
+
+    def forward(self, x):
+        x = x.clone()
+        for layer in self.layers:
+            x += layer(x).tanh()
+        return x
+
+
+def packed_network() -> tuple[nn.Module, nn.Module]:
+    """A network of packed weights under inference mode, and an ordinary one of the same."""
+    plain = Overwriting(nn.Linear).requires_grad_(False)
+    with torch.inference_mode():
+        network = Overwriting(PackedLinear)
+        network.load_state_dict(plain.state_dict())
+    for layer, of in zip(network.layers, plain.layers, strict=True):
+        of.weight.copy_(unpacked(layer.weight).as_subclass(torch.Tensor))
+    return network, plain
+
+
+def test_weights_that_only_their_layers_can_read_keep_their_class():
+    network, _ = packed_network()
+    original = network.layers[0].weight
+    assert original.is_inference()
+    with frozen(network):
+        inside = network.layers[0].weight
+        assert isinstance(inside, Packed)
+        assert not inside.is_inference()
+        assert inside.data_ptr() == original.data_ptr()
+        assert inside.shape == (8, 8) != inside.size()
+    assert network.layers[0].weight is original
+
+
+def test_gradients_through_such_weights_are_those_of_what_they_stand_for_even_where_the_network_overwrites():
+    network, plain = packed_network()
+    gradients = []
+    for each in (network, plain):
+        x = torch.linspace(-1, 1, 16).view(2, 8).requires_grad_()
+        with frozen(each), torch.autograd.graph.allow_mutation_on_saved_tensors():
+            output = each(x)
+            assert type(output) is torch.Tensor
+            output.square().sum().backward()
+        gradients.append(x.grad)
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointed"])
+def test_tensors_that_others_bring_along_are_ordinary_to_every_operation(checkpointing):
+    network, tokens = Mean(), prompt()["cross_attn"].requires_grad_()
+    with torch.inference_mode():
+        brought = nn.Linear(8, 8)
+    for block in network.blocks:
+        block.attn.register_forward_hook(lambda layer, args, output: output + brought(args[0]) * brought.bias)
+    weights = list(brought.parameters())
+    with frozen(network, foreign=True), checkpointed(network) if checkpointing else nullcontext():
+        network(tokens, torch.zeros(1, 4)).sum().backward()
+    assert tokens.grad.abs().max() > 0
+    assert all(weight.is_inference() and weight.grad is None for weight in weights)
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved"):
+        network(tokens, torch.zeros(1, 4))

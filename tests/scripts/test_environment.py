@@ -58,6 +58,23 @@ def test_a_host_without_web_parts_gets_none(host):
     assert environment.web_folder(host("0.1.0", "torch", "# a remark", "", "aiohttp")) is None
 
 
+def test_without_a_host_none_is_looked_for_and_any_environment_will_do(monkeypatch, tmp_path, host):
+    asked = []
+    monkeypatch.setattr(environment, "STAMP", tmp_path / "installed.json")
+    monkeypatch.setattr(environment, "_make_venv", lambda: None)
+    monkeypatch.setattr(environment, "_pip_install", lambda *arguments: asked.append(arguments))
+    for name in ("find", "find_all"):
+        monkeypatch.setattr(hosts, name, lambda *_: pytest.fail("looked for a host"))
+    environment.prepare_without_host()
+    assert any(argument.startswith("torch==") for argument in asked[0])
+    environment.prepare_without_host()
+    assert len(asked) == 1
+    environment._install_libraries(host("0.33.0", "torch"))
+    assert len(asked) == 2
+    environment.prepare_without_host()
+    assert len(asked) == 2
+
+
 def test_an_old_python_is_one_clear_sentence(monkeypatch):
     monkeypatch.setattr(environment, "OLDEST_PYTHON", (99, 0))
     with pytest.raises(environment.SetupError, match=r"run make PYTHON=\.\.\. with 99\.0 or newer"):

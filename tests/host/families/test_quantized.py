@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from tests.packed import PackedLinear
+
 from .family import build
 from .rows import FAMILIES
 from .test_precision import FP8, learned
@@ -49,8 +51,8 @@ def test_scaled_fp8_is_tuned_by_lora_alone_and_learns_what_fp32_learns(workbench
     assert learned(bench) == pytest.approx(learned(reference), rel=0.01)
 
 
-def operations() -> type:
-    """Layers as 4-bit loaders have them: linear by their attributes only, the weight in a shape of its own."""
+def linear_by_its_attributes() -> type:
+    """A layer as 4-bit loaders have it: the weight in a shape of its own."""
 
     class Linear(nn.Module):
         def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
@@ -73,16 +75,17 @@ def operations() -> type:
             weight = self.weight.view(self.out_features, -1) * self.scale
             return nn.functional.linear(x, weight.to(x.dtype), self.bias)
 
-    ops = importlib.import_module("comfy.ops")
-    return type("Operations", (ops.manual_cast,), {"Linear": Linear})
+    return Linear
 
 
-def test_layers_of_other_packs_are_tuned_beside_if_they_say_their_sizes(workbench):
+@pytest.mark.parametrize("linear", [linear_by_its_attributes(), PackedLinear], ids=["shape", "class"])
+def test_layers_of_other_packs_are_tuned_beside_if_they_say_their_sizes(workbench, linear):
     if not (load := loader()):
         return
+    operations = type("Operations", (importlib.import_module("comfy.ops").manual_cast,), {"Linear": linear})
     with torch.inference_mode():
         _, plain = scaled_checkpoints()
-        model = load(plain, model_options={"dtype": torch.float32, "custom_operations": operations()})
+        model = load(plain, model_options={"dtype": torch.float32, "custom_operations": operations})
     bench = workbench(SD3, model=model)
     answer = bench.optimize()
     summary = answer["ui"]["imagic"][0]

@@ -1,0 +1,52 @@
+"""`make compat` finds out which packs fail to import and which change an edit."""
+
+import pytest
+
+from scripts import compat
+
+QUIET = "NODE_CLASS_MAPPINGS = {}\n"
+BROKEN = "import a_library_that_nobody_has\n"
+# Shifts whatever any sampler is told by the model.
+MEDDLING = """
+import comfy.samplers
+
+NODE_CLASS_MAPPINGS = {}
+original = comfy.samplers.sampling_function
+
+
+def sampling_function(*args, **kwargs):
+    return original(*args, **kwargs) + 0.1
+
+
+comfy.samplers.sampling_function = sampling_function
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of packs: quiet, broken and meddling."""
+    for name, code in {"quiet": QUIET, "broken": BROKEN, "meddling": MEDDLING}.items():
+        (tmp_path / "packs" / name).mkdir(parents=True)
+        (tmp_path / "packs" / name / "__init__.py").write_text(code)
+    return tmp_path / "packs"
+
+
+def test_only_folders_that_comfyui_would_import_are_packs(folder):
+    (folder / "__pycache__").mkdir()
+    (folder / "one.py").write_text(QUIET)
+    assert [pack.name for pack in compat.packs_in(folder)] == ["broken", "meddling", "quiet"]
+
+
+@pytest.mark.long
+def test_packs_that_change_the_edit_are_named_and_those_that_do_not_are_not(comfyui, folder, tmp_path):
+    outcome = compat.compare(comfyui, compat.packs_in(folder), tmp_path)
+    assert not outcome.same
+    assert outcome.blamed == ["meddling"]
+    assert "a_library_that_nobody_has" in outcome.failed.pop("broken")
+    assert not outcome.failed
+
+
+def test_a_folder_without_packs_is_one_clear_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["compat", str(tmp_path)])
+    with pytest.raises(SystemExit, match="holds no packs: give a folder as ComfyUI's custom_nodes"):
+        compat.main()
