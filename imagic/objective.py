@@ -34,9 +34,14 @@ def denoising_losses(
     denoiser: Denoiser, latent: Tensor, conditioning: Conditioning, noise: Tensor, sigma: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """`denoising_loss` in parts that fit into memory: many samples a step then cost time, not memory."""
+    for part in in_parts(latent, noise, sigma):
+        yield denoising_loss(denoiser, latent, conditioning, *part)
+
+
+def in_parts(latent: Tensor, noise: Tensor, sigma: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Noise [N, C, ...] and levels [N] in parts of `samples_per_forward`."""
     size = samples_per_forward(latent)
-    for noise_part, sigma_part in zip(noise.split(size), sigma.split(size), strict=True):
-        yield denoising_loss(denoiser, latent, conditioning, noise_part, sigma_part)
+    return zip(noise.split(size), sigma.split(size), strict=True)
 
 
 def samples_per_forward(latent: Tensor) -> int:
