@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from .denoiser import Conditioning, Denoiser, stratified_quantiles
+from .levels import training_levels
 
-# Latent positions per forward and backward. Enough to keep a GPU busy, little enough to fit where sampling fits.
+# Latent positions per forward and backward. Enough to keep a GPU busy, little enough to fit where sampling fits: no
+# network has more tokens than positions, and a single sample at 1024 px has as many of them.
 POSITIONS_PER_FORWARD = 8192
 
 
@@ -60,4 +62,4 @@ class NoiseSampler:
         """Noise [samples, C, ...] and levels [samples], ascending from clean to noisy."""
         quantiles = stratified_quantiles(self.samples, self.generator)
         noise = torch.randn((self.samples, *self.latent.shape[1:]), generator=self.generator)
-        return noise.to(self.latent.device), denoiser.sigma(quantiles).to(self.latent.device)
+        return noise.to(self.latent.device), training_levels(denoiser, quantiles).to(self.latent.device)

@@ -1,7 +1,5 @@
 """What a text encoder's scale, or a network's width and rank, must not change."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -49,8 +47,8 @@ def test_the_scale_of_the_text_changes_nothing(expected, scale):
     for history, before in zip(histories, expected[0], strict=True):
         assert history.losses == pytest.approx(before.losses, rel=1e-2)
         assert history.validation_after == pytest.approx(before.validation_after, rel=1e-2)
-        assert before.validation_after < 0.98 * before.validation_before
-    assert 20 * math.log10(255 / np.sqrt(np.square(picture - expected[1]).mean())) > 40
+        assert before.validation_after < 0.99 * before.validation_before
+    assert np.square(picture - expected[1]).mean() < 255**2 / 10**4  # 40 dB
 
 
 class Block(nn.Module):
@@ -77,12 +75,12 @@ def attention(layers: nn.ModuleList, x: Tensor, source: Tensor) -> Tensor:
 
 
 class Transformer(nn.Module):
-    """[N, 4, 8, 8] and a text [1, 16, 64] -> [N, 4, 8, 8]."""
+    """[N, 4, 4, 4] and a text [1, 16, 64] -> [N, 4, 4, 4]."""
 
     def __init__(self, width: int):
         super().__init__()
         self.first, self.last = nn.Linear(4, width), nn.Linear(width, 4)
-        self.blocks = nn.ModuleList([Block(width, 64)])
+        self.blocks = nn.ModuleList(Block(width, 64) for _ in range(2))
         generator = torch.Generator().manual_seed(0)
         for weight in self.requires_grad_(False).parameters():
             if weight.ndim == 2:
@@ -92,13 +90,13 @@ class Transformer(nn.Module):
         x = self.first(x.flatten(2).transpose(1, 2))
         for block in self.blocks:
             x = block(x, text.expand(len(x), -1, -1))
-        return self.last(functional.layer_norm(x, x.shape[-1:])).transpose(1, 2).unflatten(2, (8, 8))
+        return self.last(functional.layer_norm(x, x.shape[-1:])).transpose(1, 2).unflatten(2, (4, 4))
 
 
 class Flow:
     """A rectified flow with such a network."""
 
-    overwrites, dtype = False, torch.float32
+    overwrites, dtype, flow = False, torch.float32, True
 
     def __init__(self, network: nn.Module):
         self.network = network
@@ -120,7 +118,7 @@ def change_of_output(width: int, **options) -> float:
     """How far stage B's default moves a network's output, as a share of it."""
     network = Transformer(width)
     generator = torch.Generator().manual_seed(1)
-    latent, text = torch.randn(1, 4, 8, 8, generator=generator), torch.randn(1, 16, 64, generator=generator)
+    latent, text = torch.randn(1, 4, 4, 4, generator=generator), torch.randn(1, 16, 64, generator=generator)
     update, _ = fine_tune(Flow(network), latent, {"cross_attn": text}, **options)
     with torch.no_grad():
         before = network(latent, text)
