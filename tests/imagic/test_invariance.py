@@ -1,5 +1,7 @@
 """What a text encoder's scale, or a network's width and rank, must not change."""
 
+from statistics import mean
+
 import numpy as np
 import pytest
 import torch
@@ -127,7 +129,9 @@ def change_of_output(width: int, **options) -> float:
 
 
 def test_the_default_tunes_networks_of_every_width_by_the_same_share():
-    shares = {width: change_of_output(width) for width in (64, 256, 3072)}
+    # A narrow random network is a matter of chance, so of several starts.
+    starts = {64: 3, 256: 3, 3072: 1}
+    shares = {width: mean(change_of_output(width, seed=seed) for seed in range(n)) for width, n in starts.items()}
     assert max(shares.values()) < 2 * min(shares.values()), shares
 
 

@@ -143,13 +143,13 @@ def test_following_it_ends_at_its_true_value_and_costs_two_percent():
     denoiser, latent = Gaussian(), photo()
     validation = Validation(denoiser, latent)
     before = validation.loss(denoiser, prompt(0))
-    after = Validation(denoiser, latent).loss(denoiser, prompt(3))
+    after = Validation(denoiser, latent).loss(denoiser, prompt(5))
     assert after != pytest.approx(before, rel=0.01)
     # Nothing is due yet.
-    assert validation.follow(denoiser, prompt(3), FOLLOW_EVERY - 1) == pytest.approx(before)
+    assert validation.follow(denoiser, prompt(5), FOLLOW_EVERY - 1) == pytest.approx(before)
     assert validation.evaluations == validation.pairs
     # Then each pair in turn, and when all were looked at it is the loss itself.
-    seen = [validation.follow(denoiser, prompt(3), FOLLOW_EVERY * count) for count in range(1, validation.pairs + 1)]
+    seen = [validation.follow(denoiser, prompt(5), FOLLOW_EVERY * count) for count in range(1, validation.pairs + 1)]
     assert seen[-1] == pytest.approx(after, rel=1e-5)
     assert validation.evaluations == 2 * validation.pairs
     assert all(abs(value - after) < abs(before - after) for value in seen[2:])
