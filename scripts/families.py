@@ -1,8 +1,7 @@
 """The README's table of model families, from what the tests found: python -m scripts.families writes it.
 
 `make test ARGS="tests/host/families --write-families"` writes what it comes from, tests/families.json: by ComfyUI's
-version and by family a `status` (works, note, refused or absent), `why`, and for what is edited the `gain` of A and B,
-the share of the validation loss that each takes off by default.
+version and by family a `status` (works, note, refused or absent) and `why`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- families: written by python -m scripts.families -->\n", "<!-- end of families -->\n"
 WORDS = {"works": "works", "note": "works, with a note", "refused": "refused"}
 
-Results = dict[str, dict[str, dict]]
+Results = dict[str, dict[str, dict[str, str]]]
 
 
 def table(results: Results) -> str:

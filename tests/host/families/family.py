@@ -31,6 +31,8 @@ class Family:
     inside: str = ""  # what checkpoints put before the names of the network's own
     adjust: Callable[[nn.Module], None] = lambda network: None  # makes smaller what no config reaches
     note: str = ""
+    learning_rate: float = 0.03  # of stage A; higher where a random network hardly listens to the text
+    samples: int = 4  # of a step of stage A; more where noise hides what the text does
     variant: bool = False  # the network of another row, told apart by its sampling alone
     bare: bool = False  # without a network, for what is refused by its config
     needs: str = ""  # a parameter of the network that tells the family from an older one
@@ -42,10 +44,6 @@ class Family:
         """Whether this host has the family."""
         return hasattr(comfy.supported_models, self.config) and (not self.needs or self.needs in parameters(self.full))
 
-
-# Networks that read a T5, by the host's names.
-T5 = {"flux", "chroma", "chroma_radiance", "pixart_alpha", "pixart_sigma", "hydit", "hydit1", "ltxv", "mochi_preview"}
-T5 |= {"wan2.1", "cosmos", "cosmos_predict2", "cogvideox"}
 
 # Networks that take a fixed set of parameters, which has grown from host to host.
 PARAMETERS = {
@@ -128,27 +126,10 @@ def randomize(network: nn.Module, seed: int = 0) -> None:
 
 @torch.inference_mode()
 def conditioning(family: Family, seed: int) -> list:
-    """A CONDITIONING as the family's text encoders give it; what they would say is random.
-
-    Numbers are of the encoder's scale. One channel is massive in every token, and the first token, which begins every
-    text, has one that is far more so (arXiv 2402.17762).
-    """
+    """A CONDITIONING as the family's text encoders give it; what they would say is random."""
     generator = torch.Generator().manual_seed(seed)
-    text = {name: scale(family) * torch.randn(1, *shape, generator=generator) for name, shape in family.text.items()}
-    for name, tensor in text.items():
-        if family.text[name][:-1]:  # of tokens, not pooled
-            tensor[..., 1] *= 30
-            tensor[..., 0, 2] *= 300
+    text = {name: torch.randn(1, *shape, generator=generator) for name, shape in family.text.items()}
     return [[text.pop("cross_attn"), {**text, **family.fixed}]]
-
-
-def scale(family: Family) -> float:
-    """The size of what the family's text encoders put out: CLIP's last layer is normalized, T5's is smaller, a language
-    model's hidden states are larger."""
-    kind = family.full.get("image_model", "unet")
-    if kind == "unet" or kind.startswith("stable_cascade"):
-        return 1.0
-    return 0.2 if kind in T5 else 5.0
 
 
 @torch.inference_mode()

@@ -32,6 +32,7 @@ NEWER_TRANSFORMERS = [
         {**SMALL_Z_IMAGE, "decoder_hidden_size": 16, "decoder_max_freqs": 2, "decoder_in_channels": 3072},
         (3, 64, 64),
         TEXT,
+        learning_rate=0.1,
     ),
     Family(
         "PixelDiT",
@@ -51,6 +52,8 @@ NEWER_TRANSFORMERS = [
         (3, 64, 64),
         TEXT,
         inside="core.",
+        learning_rate=0.3,
+        samples=16,
     ),
     Family(
         "HiDream-I1",
