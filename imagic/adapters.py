@@ -2,12 +2,18 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from .blocks import blocks
+from .sizes import robust_rms
+
+# At the learning rate 1e-3, what one step can do to a layer at most, in any model: the update comes to 1 % of the
+# layer's output, and A x changes by a fifth of what it began as, as they do for plain LoRA of 128 inputs and rank 16.
+SHARE_OF_OUTPUT = 10.0
+WIDTH = 128.0
 
 
 def in_attention(path: str) -> bool:
@@ -28,6 +34,12 @@ class LoRA:
 
     They are computed beside the layer, by a forward hook: y + B(A(x)). The layer's weight then needs no gradient and is
     never touched, which keeps quantized and shared weights usable and saves the full-size weight gradient.
+
+    `down` and `up` hold A and B in units of their own. Adam moves every number by about the learning rate, whatever its
+    gradient, and what it moves adds up: over the inputs in A x, which begins at |x| / sqrt(3), and over the rank in
+    B (A x). So at one rate for all, A overtakes B as networks get wider (LoRA+, arXiv 2402.12354) and the update grows
+    with the rank (arXiv 2602.06204). The unit of A is therefore 1 / inputs, that of B size of y / (rank * size of A x),
+    both times a constant; with it a step is a share of the layer's output, whatever the scale of its inputs or weights.
     """
 
     def __init__(
@@ -51,14 +63,16 @@ class LoRA:
         if not self.layers:
             raise ValueError("This model has no blocks with linear or convolutional layers: tune all weights instead.")
         generator = torch.Generator().manual_seed(seed)
-        self.down, self.up = {}, {}
+        self.down, self.up, self.units = {}, {}, {}
         for name, layer in self.layers.items():
             out_size, in_size, *kernel = _weight_shape(layer)
             size = min(rank, out_size, in_size)
             # LoRA's own start: A Kaiming-uniform, B zero, so that the update begins at exactly zero.
-            bound = 1 / math.sqrt(in_size * math.prod(kernel))
+            inputs = in_size * math.prod(kernel)
+            bound = 1 / math.sqrt(inputs)
             down = torch.empty(size, in_size, *kernel).uniform_(-bound, bound, generator=generator)
-            self.down[name] = down.to(device).requires_grad_()
+            self.units[name] = WIDTH / inputs, 1.0  # that of B is not known yet
+            self.down[name] = (down / self.units[name][0]).to(device).requires_grad_()
             self.up[name] = torch.zeros(out_size, size, *[1 for _ in kernel], device=device).requires_grad_()
 
     @classmethod
@@ -73,6 +87,7 @@ class LoRA:
         adapter.layers = {name: modules[name] for name in names if name in modules}
         adapter.down = {name: state[f"{name}.lora_down.weight"].to(device) for name in names}
         adapter.up = {name: state[f"{name}.lora_up.weight"].to(device) for name in names}
+        adapter.units = dict.fromkeys(names, (1.0, 1.0))
         for name in names:
             sizes = len(adapter.up[name]), *adapter.down[name].shape[1:]
             if name not in modules or sizes != _weight_shape(modules[name]):
@@ -81,6 +96,36 @@ class LoRA:
 
     def parameters(self) -> list[Tensor]:
         return [*self.down.values(), *self.up.values()]
+
+    def matrices(self, name: str) -> tuple[Tensor, Tensor]:
+        """A and B of a layer."""
+        unit_down, unit_up = self.units[name]
+        return self.down[name] * unit_down, self.up[name] * unit_up
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Inside, the network computes without the update; what it computes sets the unit of each B."""
+        found: dict[str, list[float]] = {name: [] for name in self.layers}
+
+        def measure(name: str):
+            def look(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+                down, _ = self.matrices(name)
+                reduced, y = self._reduced(layer, args[0], down).float(), output.float()
+                axis = 1 if down.ndim > 2 else y.ndim - 1
+                size = robust_rms(y.square().mean([other for other in range(y.ndim) if other != axis]).sqrt())
+                found[name].append(float(size / (len(down) * reduced.square().mean().sqrt())))
+
+            return look
+
+        hooks = [layer.register_forward_hook(measure(name)) for name, layer in self.layers.items()]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+        for name, ratios in found.items():
+            if ratios:  # some networks have layers that they do not run
+                self.units[name] = self.units[name][0], SHARE_OF_OUTPUT * sum(ratios) / len(ratios)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -93,26 +138,28 @@ class LoRA:
                 hook.remove()
 
     def _hook(self, name: str):
-        down, up = self.down[name], self.up[name]
-
         def add_update(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
-            x = args[0]
-            if down.ndim == 2:
-                update = nn.functional.linear(nn.functional.linear(x, down.to(x.dtype)), up.to(x.dtype))
-            else:
-                # The layer's own method, since it knows of padding that is not with zeros.
-                reduced = nn.Conv2d._conv_forward(layer, x, down.to(x.dtype), None)
-                update = nn.functional.conv2d(reduced, up.to(x.dtype))
-            return output + update.to(output.dtype)
+            down, up = self.matrices(name)
+            reduced = self._reduced(layer, args[0], down)
+            expand = nn.functional.linear if up.ndim == 2 else nn.functional.conv2d
+            return output + expand(reduced, up.to(reduced.dtype)).to(output.dtype)
 
         return add_update
+
+    def _reduced(self, layer: nn.Module, x: Tensor, down: Tensor) -> Tensor:
+        """A x."""
+        if down.ndim == 2:
+            return nn.functional.linear(x, down.to(x.dtype))
+        # The layer's own method, since it knows of padding that is not with zeros.
+        return nn.Conv2d._conv_forward(layer, x, down.to(x.dtype), None)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The update in the layout of LoRA files; alpha equals the rank, so that strength 1 is what was trained."""
         state = {}
         for name in self.layers:
-            state[f"{name}.lora_down.weight"] = self.down[name].detach().cpu()
-            state[f"{name}.lora_up.weight"] = self.up[name].detach().cpu()
+            down, up = self.matrices(name)
+            state[f"{name}.lora_down.weight"] = down.detach().cpu()
+            state[f"{name}.lora_up.weight"] = up.detach().cpu()
             state[f"{name}.alpha"] = torch.tensor(float(len(self.down[name])))
         return state
 
@@ -165,6 +212,10 @@ class Weights:
 
     def parameters(self) -> list[Tensor]:
         return list(self.masters.values())
+
+    def measuring(self) -> AbstractContextManager:
+        """Nothing to find out: full weights move by the learning rate itself, as the paper has it."""
+        return nullcontext()
 
     @contextmanager
     def attached(self) -> Iterator[None]:

@@ -34,6 +34,9 @@ class Denoiser(Protocol):
     overwrites: bool
     """Whether the network adds in place inside its blocks, so that autograd must keep copies of what is overwritten."""
 
+    flow: bool
+    """Whether it is a rectified flow, noisy = (1 - sigma) * clean + sigma * noise, whose training levels differ."""
+
     def sigma(self, quantile: Tensor) -> Tensor:
         """Noise levels [N] at quantiles [N] in (0, 1) of the model's own schedule; 0 is clean, 1 is pure noise."""
         ...

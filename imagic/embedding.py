@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from .denoiser import Conditioning, Denoiser, is_text
-from .objective import NoiseSampler, denoising_losses
+from .objective import NoiseSampler, denoising_loss, in_parts
+from .sizes import text_sizes
 from .training import History, NonFiniteLoss, Step, check_schedule, keeping_overwritten, train
 from .validation import Validation
 
@@ -19,7 +20,7 @@ def optimize_embedding(
     conditioning: Conditioning,
     *,
     steps: int = 25,
-    learning_rate: float = 2e-2,
+    learning_rate: float = 2.5e-2,
     schedule: str = "cosine",
     samples: int = 2,
     seed: int = 0,
@@ -30,7 +31,9 @@ def optimize_embedding(
     Args:
         latent: the photo, [1, C, ...], in the model's scale.
         conditioning: the target text, or a source caption that is to anchor many targets. Left unchanged.
-        steps, learning_rate: of Adam. The paper: 100 x 1e-3 (Imagen), 1000 x 2e-3 (Stable Diffusion).
+        steps, learning_rate: of Adam, in units of the text's own size, see `sizes.text_sizes`: 0.025 moves each number
+            by up to 2.5 % of what its encoder's numbers usually are. The paper: 100 x 1e-3 (Imagen), 1000 x 2e-3
+            (Stable Diffusion, whose text has a size of about one).
         schedule: of the learning rate, "cosine" or "constant" (the paper), see `training.SCHEDULES`.
         samples: (noise, level) pairs a step, the levels stratified over the schedule. The paper: 1.
         on_step: called after every step; what it raises ends the run.
@@ -43,29 +46,35 @@ def optimize_embedding(
         NonFiniteLoss: the loss became NaN or infinite.
     """
     check_schedule(schedule)
-    optimized = {
-        name: tensor.detach().float().clone().requires_grad_() if is_text(name, tensor) else tensor
+    start = {
+        name: tensor.detach().float().clone() if is_text(name, tensor) else tensor
         for name, tensor in conditioning.items()
     }
+    units = {name: text_sizes(tensor) for name, tensor in start.items() if is_text(name, tensor)}
+    moved = {name: torch.zeros_like(unit).requires_grad_() for name, unit in units.items()}  # in these units
     noise = NoiseSampler(latent, samples, seed)
     validation = Validation(denoiser, latent)
 
-    def objective() -> Iterator[tuple[Tensor, Tensor]]:
-        return denoising_losses(denoiser, latent, optimized, *noise.draw(denoiser))
+    def optimized() -> Conditioning:
+        return start | {name: torch.addcmul(start[name], units[name], moved[name]) for name in moved}
 
-    history = History(validation_before=validation.loss(denoiser, optimized))
-    leaves = [tensor for tensor in optimized.values() if tensor.requires_grad]
+    def objective() -> Iterator[tuple[Tensor, Tensor]]:
+        # Each part is differentiated before the next is computed, so each has a graph of its own.
+        for part in in_parts(latent, *noise.draw(denoiser)):
+            yield denoising_loss(denoiser, latent, optimized(), *part)
+
+    history = History(validation_before=validation.loss(denoiser, start))
     half = denoiser.dtype == torch.float16
     around = partial(keeping_overwritten, denoiser)
-    for step in train(leaves, objective, samples, steps, learning_rate, schedule, around, half):
+    for step in train(list(moved.values()), objective, samples, steps, learning_rate, schedule, around, half):
         history.losses.append(step.loss)
-        step.validation = validation.follow(denoiser, optimized, step.number * samples * 2)
+        step.validation = validation.follow(denoiser, optimized(), step.number * samples * 2)
         on_step(step)
-    optimized = {name: tensor.detach() for name, tensor in optimized.items()}
-    history.validation_after = validation.loss(denoiser, optimized)
+    result = {name: tensor.detach() for name, tensor in optimized().items()}
+    history.validation_after = validation.loss(denoiser, result)
     # The last update may be the one that went too far.
     if not math.isfinite(history.validation_after):
         raise NonFiniteLoss(steps, learning_rate)
     # A forward and a backward through activations; of the validation set forward only.
     history.forward_equivalents = steps * samples * 2 + validation.evaluations
-    return optimized, history
+    return result, history

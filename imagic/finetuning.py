@@ -78,7 +78,8 @@ def fine_tune(
 
     # A forward, a backward through activations and the weight gradients, and with checkpointing a second forward.
     cost = 4 if gradient_checkpointing else 3
-    history = History(validation_before=validation.loss(denoiser, conditioning))
+    with adapter.measuring():
+        history = History(validation_before=validation.loss(denoiser, conditioning))
     with ExitStack() as stack:
         if gradient_checkpointing:
             stack.enter_context(checkpointed(network, denoiser.overwrites))

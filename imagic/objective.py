@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from .denoiser import Conditioning, Denoiser, stratified_quantiles
+from .levels import training_levels
 
-# Latent positions per forward and backward. Enough to keep a GPU busy, little enough to fit where sampling fits.
+# Latent positions per forward and backward. Enough to keep a GPU busy, little enough to fit where sampling fits: no
+# network has more tokens than positions, and a single sample at 1024 px has as many of them.
 POSITIONS_PER_FORWARD = 8192
 
 
@@ -34,9 +36,14 @@ def denoising_losses(
     denoiser: Denoiser, latent: Tensor, conditioning: Conditioning, noise: Tensor, sigma: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """`denoising_loss` in parts that fit into memory: many samples a step then cost time, not memory."""
+    for part in in_parts(latent, noise, sigma):
+        yield denoising_loss(denoiser, latent, conditioning, *part)
+
+
+def in_parts(latent: Tensor, noise: Tensor, sigma: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Noise [N, C, ...] and levels [N] in parts of `samples_per_forward`."""
     size = samples_per_forward(latent)
-    for noise_part, sigma_part in zip(noise.split(size), sigma.split(size), strict=True):
-        yield denoising_loss(denoiser, latent, conditioning, noise_part, sigma_part)
+    return zip(noise.split(size), sigma.split(size), strict=True)
 
 
 def samples_per_forward(latent: Tensor) -> int:
@@ -55,4 +62,4 @@ class NoiseSampler:
         """Noise [samples, C, ...] and levels [samples], ascending from clean to noisy."""
         quantiles = stratified_quantiles(self.samples, self.generator)
         noise = torch.randn((self.samples, *self.latent.shape[1:]), generator=self.generator)
-        return noise.to(self.latent.device), denoiser.sigma(quantiles).to(self.latent.device)
+        return noise.to(self.latent.device), training_levels(denoiser, quantiles).to(self.latent.device)

@@ -6,13 +6,17 @@ from torch.nn import functional
 
 from .checks import finite
 from .denoiser import Conditioning, Denoiser
+from .levels import standard_levels
 from .objective import samples_per_forward
 
 # A single noise makes the model see things; over a dozen, only what the two texts disagree on is left (DiffEdit, arXiv
 # 2210.11427). Cleaner levels show edges only, noisier ones nothing.
 PAIRS = 12
 FORWARD_EQUIVALENTS = 2 * PAIRS  # each under both texts
-CLEANEST, NOISIEST = 0.3, 0.8
+CLEANEST, NOISIEST = 0.3, 0.8  # quantiles of the standard levels, see `levels`
+# Of the shorter side, over which a change is averaged: less than what photos are edited in, a hat or a face, more than
+# the noise of single positions. At least three positions, for fewer average nothing.
+WINDOW = 1 / 16
 SOFTNESS = 0.3  # half the width of a region's edge, as a share of the threshold
 
 
@@ -43,7 +47,7 @@ def edit_region(
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((PAIRS, *latent.shape[1:]), generator=generator).to(latent.device)
     position = (torch.arange(PAIRS) + 0.5) / PAIRS
-    levels = denoiser.sigma(CLEANEST + (NOISIEST - CLEANEST) * position).to(latent.device)
+    levels = standard_levels(denoiser, CLEANEST + (NOISIEST - CLEANEST) * position).to(latent.device)
     change = torch.zeros_like(latent)
     size = samples_per_forward(latent)
     for part, sigma in zip(noise.split(size), levels.split(size), strict=True):
@@ -71,6 +75,10 @@ def local_size(change: Tensor) -> Tensor:
 
 
 def _smooth(values: Tensor) -> Tensor:
-    """The mean of each position and its neighbours, over the last two dimensions."""
-    planes = functional.pad(values.flatten(0, -3).unsqueeze(1), (1, 1, 1, 1), mode="replicate")
-    return functional.avg_pool2d(planes, 3, stride=1).view_as(values)
+    """The mean of each position and those around it in the last two dimensions, in a square of `WINDOW`."""
+    reach = max(1, round((WINDOW * min(values.shape[-2:]) - 1) / 2))
+    planes = values.flatten(0, -3).unsqueeze(1)
+    # One dimension after the other, for the window is large where a position is a pixel.
+    for padding, window in (((reach, reach, 0, 0), (1, 2 * reach + 1)), ((0, 0, reach, reach), (2 * reach + 1, 1))):
+        planes = functional.avg_pool2d(functional.pad(planes, padding, mode="replicate"), window, stride=1)
+    return planes.view_as(values)

@@ -14,9 +14,11 @@ from torch.nn.functional import cosine_similarity
 
 from .checks import finite
 from .denoiser import Conditioning, Denoiser
+from .levels import standard_levels
 from .objective import denoising_losses
 
-# What a text says is decided at the noisy end of the schedule; at the clean end the artifacts of sampling decide.
+# What a text says is decided at the noisy end of the schedule; at the clean end the artifacts of sampling decide. A
+# quantile of the standard levels, see `levels`.
 CLEANEST = 0.5
 # A picture shows the edit if it has this share of the best alignment among the candidates.
 SHOWS = 0.95
@@ -98,7 +100,7 @@ def explained_better(
     """
     generator = torch.Generator().manual_seed(seed)
     quantiles = CLEANEST + (1 - CLEANEST) * (torch.arange(samples) + 0.5) / samples
-    sigma = denoiser.sigma(quantiles).to(source.device)
+    sigma = standard_levels(denoiser, quantiles).to(source.device)
     noise = torch.randn((samples, *source.shape[1:]), generator=generator).to(source.device)
 
     def loss(latent: Tensor, conditioning: Conditioning) -> Tensor:

@@ -13,6 +13,8 @@ from .denoiser import Denoiser
 # How the learning rate goes over a run. Falling to zero, a short run ends near where a long one would: at a constant
 # rate the last steps still jump about by what that rate lets a single noise sample do.
 SCHEDULES = ("cosine", "constant")
+# Of Adam. Far below any gradient: a step knows neither the scale of the loss nor among how many numbers it is shared.
+EPSILON = 1e-14
 ATTEMPTS = 32  # at a step in fp16, each at half the scale of the one before
 
 
@@ -81,7 +83,8 @@ def train(
         NonFiniteLoss: at the step whose loss is not finite, before it is yielded.
     """
     # The fused kernel is one launch instead of several per tensor; only these two devices have had it for long.
-    optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
+    fused = parameters[0].device.type in ("cpu", "cuda")
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate, eps=EPSILON, fused=fused)
     scaler = torch.amp.GradScaler(parameters[0].device.type, enabled=scale_loss)
     for number in range(1, steps + 1):
         optimizer.param_groups[0]["lr"] = learning_rate * _share(schedule, (number - 1) / steps)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .denoiser import Conditioning, Denoiser
+from .levels import standard_levels
 from .objective import denoising_losses
 
 FOLLOW_EVERY = 50  # forward-equivalents of training to one of following the validation loss: two percent
@@ -13,15 +14,17 @@ STRIDE = 3  # from one pair to the next that is looked at: soon all parts of the
 class Validation:
     """A fixed set of (noise, level) pairs, the levels at the midpoints of equal strata.
 
+    Four of them: on the demo model they had a gain's sign right in 60 of 60 runs, as eight had at twice the cost.
+
     A training loss jumps with the levels drawn; this one moves only when the model or the embedding does, so it can be
     compared between steps, settings and runs.
     """
 
-    def __init__(self, denoiser: Denoiser, latent: Tensor, pairs: int = 8, seed: int = 0x1A61C):
+    def __init__(self, denoiser: Denoiser, latent: Tensor, pairs: int = 4, seed: int = 0x1A61C):
         generator = torch.Generator().manual_seed(seed)
         self.latent, self.pairs = latent, pairs
         self.noise = torch.randn((pairs, *latent.shape[1:]), generator=generator).to(latent.device)
-        self.sigma = denoiser.sigma((torch.arange(pairs) + 0.5) / pairs).to(latent.device)
+        self.sigma = standard_levels(denoiser, (torch.arange(pairs) + 0.5) / pairs).to(latent.device)
         self.evaluations = 0  # of the network, forward only
         self._before = None  # loss of each pair at the start, [pairs]
         self._now: dict[int, float] = {}  # and of those looked at since

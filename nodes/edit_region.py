@@ -7,12 +7,11 @@ from torch.nn import functional
 
 from ..imagic.region import FORWARD_EQUIVALENTS
 from . import inputs, report
-from .host.denoiser import latent_channels
+from .host.denoiser import latent_channels, pixels_per_position
 from .host.progress import preview
 from .host.region import find_region
 from .interpolate_embedding import interpolated
 
-PIXELS = 8  # to a latent position on each side, as hosts count them; only a mask's size depends on it
 THRESHOLD = (
     "FLOAT",
     {
@@ -63,7 +62,7 @@ class EditRegion:
     @inputs.checked
     def find(self, model, latent, optimized, target, threshold):
         started = time.monotonic()
-        mask = as_mask(region(model, latent, optimized, target, threshold))
+        mask = as_mask(region(model, latent, optimized, target, threshold), pixels_per_position(model))
         picture = mask.unsqueeze(-1).expand(-1, -1, -1, 3)
         answer = report.spent((mask, picture), FORWARD_EQUIVALENTS, time.monotonic() - started)
         answer["ui"] |= preview(picture)
@@ -82,7 +81,7 @@ def region(model, latent: dict, optimized: list, target: list, threshold: float)
     return find_region(model, photo, text, wanted, fixed, threshold)
 
 
-def as_mask(region: Tensor) -> Tensor:
-    """A MASK [1, H, W] in pixels of a region at the latent's resolution."""
+def as_mask(region: Tensor, pixels: int) -> Tensor:
+    """A MASK [1, H, W] of a region at the latent's resolution, with so many pixels to a position on each side."""
     plane = region.flatten(0, -3).unsqueeze(1)
-    return functional.interpolate(plane, scale_factor=PIXELS, mode="bilinear").squeeze(1)
+    return functional.interpolate(plane, scale_factor=pixels, mode="bilinear").squeeze(1)

@@ -5,7 +5,7 @@ import time
 from ..imagic.region import FORWARD_EQUIVALENTS
 from . import edit_region, inputs, report, tensors
 from .host import legacy
-from .host.denoiser import latent_channels
+from .host.denoiser import latent_channels, pixels_per_position
 from .interpolate_embedding import interpolated
 
 if legacy.LEGACY:
@@ -67,6 +67,6 @@ class KeepPhoto:
         if region is None:
             area, cost = edit_region.region(model, latent, optimized, target, threshold), FORWARD_EQUIVALENTS
         else:
-            area, cost = tensors.region(region, photo), 0
-        outputs = (keep_photo(model, photo, text, area), edit_region.as_mask(area))
+            area, cost = tensors.region(region, photo, pixels_per_position(model)), 0
+        outputs = (keep_photo(model, photo, text, area), edit_region.as_mask(area, pixels_per_position(model)))
         return report.spent(outputs, cost, time.monotonic() - started)

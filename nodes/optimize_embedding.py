@@ -43,13 +43,14 @@ class OptimizeEmbedding:
                 "learning_rate": (
                     "FLOAT",
                     {
-                        "default": 0.02,
+                        "default": 0.025,
                         "min": 1e-7,
                         "max": 1.0,
                         "step": 1e-5,
                         "round": False,
-                        "tooltip": "Of Adam. Higher moves further from the text, which reconstructs better and gives "
-                        "eta more to undo. 0.001-0.02.",
+                        "tooltip": "Adam's step, as a share of the size of the text's numbers, so that one value suits "
+                        "every text encoder. Higher moves further from the text, which reconstructs better and gives "
+                        "eta more to undo. 0.002-0.05.",
                     },
                 ),
                 "schedule": widgets.SCHEDULE,

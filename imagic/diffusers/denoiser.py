@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..denoiser import Conditioning
 from .families import family_of
-from .schedule import schedule_of
+from .schedule import Flow, schedule_of
 
 
 class DiffusersDenoiser:
@@ -29,6 +29,7 @@ class DiffusersDenoiser:
         self.device, self.dtype = self.family.device, self.network.dtype
         height, width = size or (getattr(pipeline, "default_sample_size", 128),) * 2
         self.schedule = schedule_of(pipeline.scheduler, (height // 2) * (width // 2))
+        self.flow = isinstance(self.schedule, Flow)
 
     def sigma(self, quantile: Tensor) -> Tensor:
         return self.schedule.sigma(quantile.to(self.device))

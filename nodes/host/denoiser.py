@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import comfy.model_sampling
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor
@@ -18,7 +19,8 @@ except ImportError:  # older hosts
 def model_conds(base, noisy: Tensor, entry: dict) -> dict:
     """What the host's model makes of an entry of a CONDITIONING, its text under "cross_attn", for latents like `noisy`.
 
-    A size that the entry names itself, as SDXL's text encoder nodes do, goes before that of the latent.
+    A size that the entry names itself, as SDXL's text encoder nodes do, goes before that of the latent. The latter is
+    eight times the latent's on every host for every model: what samplers give a model, training has to give it.
     """
     size = {"width": noisy.shape[-1] * 8, "height": noisy.shape[-2] * 8}
     inputs = {**size, "prompt_type": "positive", **entry, "noise": noisy, "device": noisy.device}
@@ -51,6 +53,17 @@ def has_code_inside(model) -> bool:
     )
 
 
+# Of the formats that hosts without `spacial_downscale_ratio` know; all others have eight.
+_PIXELS = {"SC_Prior": 42, "SC_B": 4, "LTXV": 32, "Wan22": 16, "HunyuanImage21": 32, "ChromaRadiance": 1}
+
+
+def pixels_per_position(model) -> int:
+    """How many pixels a position of MODEL's latents has on each side."""
+    latent_format = model.model.latent_format
+    known = _PIXELS.get(type(latent_format).__name__, 8)
+    return getattr(latent_format, "spacial_downscale_ratio", known)
+
+
 class HostDenoiser:
     """The host's loaded model behind the one abstraction of `imagic`.
 
@@ -70,6 +83,7 @@ class HostDenoiser:
         self.base = model.model
         self.network = self.base.diffusion_model
         self.device = model.load_device
+        self.flow = isinstance(self.base.model_sampling, getattr(comfy.model_sampling, "CONST", ()))
         self.dtype = self.base.manual_cast_dtype or self.base.get_dtype()
         self.fixed = fixed
         # Such code may ask for the noise level and is told one of a batch, since a sampler's are all the same.

@@ -46,12 +46,17 @@ class Gaussian:
 
     overwrites, dtype = False, torch.float32
 
-    def __init__(self, prediction: str = "epsilon", spread: float = 0.5, network: nn.Module | None = None):
+    def __init__(
+        self, prediction: str = "epsilon", spread: float = 0.5, network: nn.Module | None = None, shift: float = 1
+    ):
         self.prediction, self.spread = prediction, spread
+        self.flow, self.shift = prediction == "flow", shift
         self.network = network or Mean()
 
     def sigma(self, quantile: Tensor) -> Tensor:
-        return quantile if self.prediction == "flow" else 0.03 * 500**quantile
+        if self.flow:
+            return self.shift * quantile / (1 + (self.shift - 1) * quantile)
+        return 0.03 * 500**quantile
 
     def signal(self, sigma: Tensor) -> Tensor:
         return 1 - sigma if self.prediction == "flow" else torch.ones_like(sigma)

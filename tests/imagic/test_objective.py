@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from imagic import objective
 from imagic.denoiser import stratified_quantiles
+from imagic.levels import standard_levels
 from imagic.objective import NoiseSampler, denoising_loss, samples_per_forward
 from imagic.validation import FOLLOW_EVERY, Validation
 
@@ -124,8 +125,10 @@ def test_large_latents_go_through_the_network_one_at_a_time():
     assert sizes == {16: 32, 64: 2, 128: 1, 256: 1}
 
 
-def test_the_validation_levels_are_the_midpoints_of_equal_strata():
-    assert Validation(Gaussian("flow"), photo(), pairs=4).sigma.tolist() == [0.125, 0.375, 0.625, 0.875]
+def test_the_validation_levels_are_the_midpoints_of_equal_strata_of_the_standard_levels():
+    denoiser = Gaussian("flow")
+    expected = standard_levels(denoiser, torch.tensor([0.125, 0.375, 0.625, 0.875]))
+    assert torch.equal(Validation(denoiser, photo(), pairs=4).sigma, expected)
 
 
 def test_the_validation_loss_is_the_mean_over_its_pairs():
@@ -140,13 +143,13 @@ def test_following_it_ends_at_its_true_value_and_costs_two_percent():
     denoiser, latent = Gaussian(), photo()
     validation = Validation(denoiser, latent)
     before = validation.loss(denoiser, prompt(0))
-    after = Validation(denoiser, latent).loss(denoiser, prompt(1))
+    after = Validation(denoiser, latent).loss(denoiser, prompt(5))
     assert after != pytest.approx(before, rel=0.01)
     # Nothing is due yet.
-    assert validation.follow(denoiser, prompt(1), FOLLOW_EVERY - 1) == pytest.approx(before)
+    assert validation.follow(denoiser, prompt(5), FOLLOW_EVERY - 1) == pytest.approx(before)
     assert validation.evaluations == validation.pairs
     # Then each pair in turn, and when all were looked at it is the loss itself.
-    seen = [validation.follow(denoiser, prompt(1), FOLLOW_EVERY * count) for count in range(1, validation.pairs + 1)]
+    seen = [validation.follow(denoiser, prompt(5), FOLLOW_EVERY * count) for count in range(1, validation.pairs + 1)]
     assert seen[-1] == pytest.approx(after, rel=1e-5)
     assert validation.evaluations == 2 * validation.pairs
     assert all(abs(value - after) < abs(before - after) for value in seen[2:])

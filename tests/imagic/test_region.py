@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagic.region import edit_region, region_of
+from imagic.region import edit_region, local_size, region_of
 
 from .gaussian import Gaussian, photo, prompt
 
@@ -63,3 +63,14 @@ def test_a_model_that_gives_nan_finds_no_region():
         ValueError, match=r"^What the model predicts for this photo holds NaN or infinite values: run .*\.$"
     ):
         edit_region(Broken(), photo(), prompt(), prompt(1))
+
+
+@pytest.mark.parametrize(("side", "window"), [(16, 3), (32, 3), (64, 5), (128, 9), (512, 33)])
+def test_a_change_is_averaged_over_a_share_of_the_picture(side, window):
+    """A single position is seen as far as the window reaches, by a share of its own that is one over the window."""
+    change = torch.zeros(1, 4, side, side)
+    change[..., side // 2, side // 2] = 1
+    size = local_size(change)
+    assert (size > 1e-4).sum() == window**2
+    torch.testing.assert_close(size.max(), torch.tensor(1 / window))
+    torch.testing.assert_close(local_size(torch.ones(1, 4, side, side)), torch.ones(1, 1, side, side))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from imagic.levels import standard_levels
 from imagic.scoring import CLEANEST, nearer_the_text, rank, ranked, same_places, structure
 
 from .gaussian import Gaussian, mean_of, photo, prompt
@@ -26,7 +27,7 @@ def test_alignment_is_the_way_gone_towards_the_target(prediction):
     denoiser, source, samples = Gaussian(prediction), photo(), 4
     edits = torch.cat([candidates(denoiser, source, 0.0, 0.5, 1.0), photo(7)])
     ranking = rank(denoiser, source, edits, prompt(0), prompt(1), samples=samples)
-    sigma = denoiser.sigma(CLEANEST + (1 - CLEANEST) * (torch.arange(samples) + 0.5) / samples)
+    sigma = standard_levels(denoiser, CLEANEST + (1 - CLEANEST) * (torch.arange(samples) + 0.5) / samples)
     signal, variance = denoiser.signal(sigma), denoiser.spread**2
     shrink = 1 - variance * signal**2 / (variance * signal**2 + sigma**2)
     weight = (denoiser.loss_weight(sigma) * shrink**2).mean()

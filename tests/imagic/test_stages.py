@@ -11,7 +11,7 @@ from imagic.validation import Validation
 from .gaussian import Gaussian, fingerprint, mean_of, merged, photo, prompt
 
 PREDICTIONS = ["epsilon", "v", "flow"]
-EMBEDDING, TUNING = {"steps": 500, "learning_rate": 0.1}, {"steps": 500, "learning_rate": 0.02}
+EMBEDDING, TUNING = {"steps": 500, "learning_rate": 0.1}, {"steps": 500, "learning_rate": 0.002}
 CLOSE = {"rtol": 0, "atol": 0.02}  # from distances of more than one
 
 
@@ -65,6 +65,25 @@ def test_the_pooled_embedding_is_optimized_with_the_tokens_and_a_mask_is_not():
     assert torch.equal(optimized["attention_mask"], torch.tensor([[1, 0]]))
 
 
+@pytest.mark.parametrize("scale", [0.1, 0.2, 5, 30, 300])
+def test_a_text_of_another_scale_is_optimized_the_same(scale):
+    """The text scaled and the network's first look at it by the inverse are the same model."""
+
+    def run(scale):
+        denoiser, target = Gaussian("v"), {**prompt(), "pooled_output": torch.ones(1, 4)}
+        for layer in (denoiser.network.blocks[0].attn, denoiser.network.pool):
+            layer.weight /= scale
+        target = {name: scale * tensor for name, tensor in target.items()}
+        optimized, history = optimize_embedding(denoiser, photo(), target)
+        return {name: tensor / scale for name, tensor in optimized.items()}, history
+
+    (expected, history), (optimized, scaled) = run(1), run(scale)
+    assert scaled.losses == pytest.approx(history.losses, rel=1e-2)
+    assert scaled.validation_after == pytest.approx(history.validation_after, rel=1e-2)
+    assert history.validation_after < 0.95 * history.validation_before
+    torch.testing.assert_close(optimized, expected, rtol=1e-3, atol=1e-3)
+
+
 def test_the_optimized_embedding_is_an_ordinary_fp32_tensor_even_if_the_target_is_not():
     target = {"cross_attn": prompt()["cross_attn"].half()}
     optimized, _ = optimize_embedding(Gaussian(), photo(), target, steps=1)
@@ -80,7 +99,8 @@ def test_the_tuned_network_reproduces_the_photo(prediction, tune):
     assert (mean_of(network, conditioning) - latent).abs().max() > 1
 
     # Two tokens to move: an update of rank two can move them anywhere.
-    update, history = fine_tune(denoiser, latent, conditioning, tune=tune, rank=2, **TUNING)
+    rate = TUNING["learning_rate"] if tune.startswith("LoRA") else 0.02
+    update, history = fine_tune(denoiser, latent, conditioning, tune=tune, rank=2, **TUNING | {"learning_rate": rate})
 
     layers = {key.split(".")[-2] for key in update if "lora" not in key}
     assert (

@@ -143,6 +143,17 @@ def test_what_on_step_raises_ends_the_run_at_once_and_leaves_the_network_as_it_w
     assert not any(layer._forward_hooks for layer in denoiser.network.blocks.modules())
 
 
+def test_a_step_does_not_know_the_scale_of_the_loss():
+    """Gradients of a long text are small, for many numbers share them: far smaller than Adam's usual epsilon."""
+
+    def trained(scale):
+        weights = torch.linspace(-1, 1, 5).requires_grad_()
+        list(train([weights], lambda: [((scale * weights.square()).sum().view(1), torch.zeros(1, 1))], 1, 4, 0.02))
+        return weights.detach()
+
+    torch.testing.assert_close(trained(1e-9), trained(1.0))
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_the_run_naming_step_and_learning_rate(bad):
     values, weight, done = iter([1.0, 1.0, bad, 1.0]), torch.zeros(1, requires_grad=True), []

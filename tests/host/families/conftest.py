@@ -46,7 +46,7 @@ class Workbench:
     def tune(self, conditioning: list, tune: str, **changes) -> dict:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": conditioning, "tune": tune, "rank": 4}
         inputs |= {"steps": 2, "learning_rate": 2e-3 if tune.startswith("LoRA") else 2e-4, "schedule": "constant"}
-        inputs |= {"samples": 2, "gradient_checkpointing": False, "seed": 0}
+        inputs |= {"samples": self.row.samples // 2, "gradient_checkpointing": False, "seed": 0}
         return self.nodes["ImagicFineTuneUNet"]().tune(**{**inputs, **changes})
 
     @torch.inference_mode()

@@ -33,6 +33,7 @@ NEWER_TRANSFORMERS = [
         (3, 64, 64),
         TEXT,
         learning_rate=0.1,
+        samples=16,
     ),
     Family(
         "PixelDiT",
@@ -155,6 +156,7 @@ NEWER_TRANSFORMERS = [
         {"features": 32, "heads": 2, "kvheads": 2, "txtdim": 8, "txtheads": 2, "txtkvheads": 2, "tdim": 32},
         (16, 1, 16, 16),
         TEXT,
+        samples=16,
     ),
     Family(
         "Lens",
