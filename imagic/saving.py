@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +19,13 @@ class Saved:
 
     everything: int = 0
     outside: int = 0  # saved outside of the blocks, or an input of a block: all that checkpointing keeps
-    largest_block: int = 0  # what checkpointing computes again at a time
+    blocks: dict[str, int] = field(default_factory=dict)  # what each computes and saves
+    inputs: dict[str, int] = field(default_factory=dict)  # what goes into each and into none before it
     overwritten: bool = False  # the network changes some of it, see `Denoiser.overwrites`
 
     def most(self, checkpointing: bool) -> int:
         """The most that is kept at a time."""
-        return self.outside + self.largest_block if checkpointing else self.everything
+        return self.outside + max(self.blocks.values(), default=0) if checkpointing else self.everything
 
 
 @contextmanager
@@ -37,9 +39,9 @@ def counting(network: nn.Module) -> Iterator[Saved]:
     """
     count, hooks = _Count(network), []
     try:
-        for block in blocks(network).values():
-            hooks.append(block.register_forward_pre_hook(count.enter, with_kwargs=True))
-            hooks.append(block.register_forward_hook(count.leave, with_kwargs=True))
+        for name, block in blocks(network).items():
+            hooks.append(block.register_forward_pre_hook(partial(count.enter, name), with_kwargs=True))
+            hooks.append(block.register_forward_hook(partial(count.leave, name), with_kwargs=True))
         with torch.autograd.graph.saved_tensors_hooks(count.keep, _refuse):
             yield count.saved
     finally:
@@ -86,19 +88,20 @@ class _Count:
         layer.hold(tensor)
         layer.update(self._new(tensor))
 
-    def enter(self, block: nn.Module, args: tuple, kwargs: dict) -> None:
+    def enter(self, name: str, block: nn.Module, args: tuple, kwargs: dict) -> None:
+        before = sum(self.inputs.values())
         for tensor in _tensors((args, kwargs)):
             if tensor.requires_grad:
                 self.outside.hold(tensor)  # a block that writes into it cannot simply be computed again
                 self.inputs.update(self._new(tensor))
+        self.saved.inputs[name] = sum(self.inputs.values()) - before
         self.running.append(_Layer())
 
-    def leave(self, block: nn.Module, args: tuple, kwargs: dict, output) -> None:
+    def leave(self, name: str, block: nn.Module, args: tuple, kwargs: dict, output) -> None:
         layer = self.running.pop()
         own = {place: size for place, size in layer.items() if place not in self.inside}
         self.saved.everything += sum(own.values())
-        computed = sum(size for place, size in layer.items() if place not in self.inputs)
-        self.saved.largest_block = max(self.saved.largest_block, computed)
+        self.saved.blocks[name] = sum(size for place, size in layer.items() if place not in self.inputs)
         self.saved.overwritten |= layer.overwritten
         # What leaves the block may be changed later on; the rest is gone.
         leaving = {storage for tensor in _tensors((args, kwargs, output)) for storage, _ in _places(tensor)}

@@ -61,8 +61,9 @@ def test_it_is_as_much_as_a_forward_pass_keeps():
         assert saved.outside == kept(lambda: network(x), *weights)
     block, inside = network.blocks[0], torch.randn(64, 8, requires_grad=True)
     # Its input is among the inputs of blocks already.
-    assert saved.largest_block == kept(lambda: block(inside), *weights, inside)
-    assert saved.most(True) == saved.outside + saved.largest_block < saved.everything
+    assert list(saved.blocks.values()) == [kept(lambda: block(inside), *weights, inside)] * 3
+    assert saved.most(True) == saved.outside + saved.blocks["blocks.0"] < saved.everything
+    assert sum(saved.inputs.values()) == 3 * inside.nbytes
 
 
 @pytest.mark.parametrize(
