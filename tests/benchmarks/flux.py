@@ -28,6 +28,7 @@ CARD, LEFT = 24 * 2**30, 1.5 * 2**30  # of the card, what its driver, a desktop 
 DOUBLE, SINGLE = 19, 38
 PRECISIONS = {"bf16": (torch.bfloat16, None), "fp8": (torch.float8_e4m3fn, torch.bfloat16)}
 RANK, SIDE, TOKENS = 16, 128, 512  # of the LoRA; latent positions at 1024 px, 4096 tokens of it; tokens of the text
+MEASURED_SIDE = {"bf16": 128, "fp8": 64}  # casting takes its time as well; what is kept grows with the tokens
 STAGES = {
     "A": {"tune": None, "gradient_checkpointing": False},
     "A, checkpointing": {"tune": None, "gradient_checkpointing": True},
@@ -81,7 +82,8 @@ class Bench:
         self.module = lambda name: __import__(f"{pack.__name__}.{name}", fromlist=["_"])
         self.denoiser = self.module("nodes.host.denoiser").HostDenoiser(build(precision), {"guidance": 3.5})
         generator = torch.Generator().manual_seed(0)
-        self.latent = torch.randn(1, FLUX["in_channels"], SIDE, SIDE, generator=generator)
+        self.side = MEASURED_SIDE[precision]
+        self.latent = torch.randn(1, FLUX["in_channels"], self.side, self.side, generator=generator)
         self.text = {
             "cross_attn": torch.randn(1, TOKENS, FLUX["context_in_dim"], generator=generator),
             "pooled_output": torch.randn(1, FLUX["vec_in_dim"], generator=generator),
@@ -120,6 +122,7 @@ class Bench:
             outside = saved.outside - sum(saved.inputs.values())
         activations = outside + 2 * block["double"] + 2 * block["single"]
         return {
+            "tokens": _tokens(self.side),
             "double": block["double"],
             "single": block["single"],
             "outside": outside,
@@ -134,6 +137,10 @@ class Bench:
         loss = self.module("imagic.objective").denoising_loss
         noise = torch.randn(self.latent.shape, generator=torch.Generator().manual_seed(1))
         return loss(self.denoiser, self.latent, self.text, noise, torch.tensor([0.5]))[0].sum()
+
+
+def _tokens(side: int) -> int:
+    return side * side // FLUX["patch_size"] ** 2 + TOKENS
 
 
 def _numbers(lora) -> dict[str, int]:
@@ -151,15 +158,16 @@ def _numbers(lora) -> dict[str, int]:
 
 def reckoned(precision: str, weights: dict, found: dict) -> dict:
     """Bytes of a whole Flux.1, part by part, and whether they fit."""
-    size = PRECISIONS[precision][0].itemsize
+    size, times = PRECISIONS[precision][0].itemsize, _tokens(SIDE) / found["tokens"]
     blocks = {"text": 1, "double": DOUBLE, "single": SINGLE}
     trained = sum(blocks[kind] * count for kind, count in found["trained"].items())
     parts = {
         "weights": size * (DOUBLE * weights["double"] + SINGLE * weights["single"] + weights["rest"]),
-        "double_blocks": DOUBLE * found["double"],
-        "single_blocks": SINGLE * found["single"],
-        "outside": found["outside"],
-        "working": found["working"],
+        "double_blocks": round(times * DOUBLE * found["double"]),
+        "single_blocks": round(times * SINGLE * found["single"]),
+        # Too much where it was measured with fewer tokens: casts of weights and the text do not grow.
+        "outside": round(times * found["outside"]),
+        "working": round(times * found["working"]),
         "adam": 16 * trained,
     }
     total = sum(parts.values())
@@ -207,23 +215,26 @@ def markdown() -> str:
     billions = (DOUBLE * count["double"] + SINGLE * count["single"] + count["rest"]) / 1e9
     lines = [
         f"{HEADING}\nComfyUI's Flux at Flux.1's widths with 2 + 2 blocks and random weights: one step of one sample at "
-        f"{8 * SIDE} px ({SIDE * SIDE // 4} tokens of the picture, {TOKENS} of the text), LoRA of rank {RANK}. What "
+        f"{8 * SIDE} px ({SIDE * SIDE // 4} tokens of the picture, {TOKENS} of the text), LoRA of rank {RANK}. Where "
+        f"fewer tokens than {_tokens(SIDE)} were measured, all but weights and Adam is multiplied by the quotient. What "
         "autograd keeps of a block was counted as it saves it; the rest of the peak that torch's CPU allocator saw is "
         f"the work at hand. Total = weights ({billions:.1f} billion) + {DOUBLE} double + {SINGLE} single + outside + "
         "work + 16 bytes for each number that is trained. It fits if it leaves "
         f"{LEFT / 2**30:g} GiB of {CARD / 2**30:g} GiB free for the driver, a desktop and fragments. All in GiB.\n",
-        "| weights | stage | weights | per double | per single | outside | work | Adam | total | fits |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| precision | stage | tokens | weights | per double | per single | outside | work | Adam | total | fits |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for precision, content in found.items():
         for stage, both in content["stages"].items():
             block, total = both["measured"], both["reckoned"]
             sizes = (
-                *(total["weights"], block["double"], block["single"]),
+                *(total["weights"], total["double_blocks"] / DOUBLE, total["single_blocks"] / SINGLE),
                 *(total["outside"], total["working"], total["adam"], total["total"]),
             )
             cells = " | ".join(f"{size / 2**30:.2f}" for size in sizes)
-            lines.append(f"| {precision} | {stage} | {cells} | {'yes' if total['fits'] else 'no'} |")
+            lines.append(
+                f"| {precision} | {stage} | {block['tokens']} | {cells} | {'yes' if total['fits'] else 'no'} |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -153,7 +153,7 @@ def test_edit_after_edit_takes_no_more_memory(studio):
         optimized = studio.optimize(seed=seed)["result"][0]
         tuned = studio.tune(conditioning=optimized, seed=seed)["result"][0]
         keeping = studio.keep(tuned, studio.latent, optimized, studio.target, 0.4)[0]
-        between = studio.interpolate(optimized, studio.target, 0.8)
+        between = studio.interpolate(optimized, studio.target, 0.8)[0]
         studio.decode(studio.sample(keeping, between, seed=seed))
 
     for seed in range(3):
