@@ -216,7 +216,7 @@ def markdown() -> str:
     lines = [
         f"{HEADING}\nComfyUI's Flux at Flux.1's widths with 2 + 2 blocks and random weights: one step of one sample at "
         f"{8 * SIDE} px ({SIDE * SIDE // 4} tokens of the picture, {TOKENS} of the text), LoRA of rank {RANK}. Where "
-        f"fewer tokens than {_tokens(SIDE)} were measured, all but weights and Adam is multiplied by the quotient. What "
+        f"fewer tokens than {_tokens(SIDE)} were measured, all but weights and Adam is scaled up. What "
         "autograd keeps of a block was counted as it saves it; the rest of the peak that torch's CPU allocator saw is "
         f"the work at hand. Total = weights ({billions:.1f} billion) + {DOUBLE} double + {SINGLE} single + outside + "
         "work + 16 bytes for each number that is trained. It fits if it leaves "
