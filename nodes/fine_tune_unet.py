@@ -107,7 +107,8 @@ class FineTuneUNet:
         inputs.trainable(model)
         photo = inputs.photo(latent, latent_channels(model))
         text, fixed = inputs.single_entry(conditioning)
-        needs = {"tune": tune, "rank": rank, "gradient_checkpointing": gradient_checkpointing}
+        needs = {"tune": tune, "rank": rank, "noise_samples": samples}
+        needs["gradient_checkpointing"] = gradient_checkpointing
         with (
             training(model, photo, text, fixed, **needs) as (denoiser, clean, text),
             Progress(model, "Tuning the model", steps, node_id) as progress,

@@ -80,7 +80,7 @@ class OptimizeEmbedding:
         inputs.trainable(model)
         photo = inputs.photo(latent, latent_channels(model))
         text, fixed = inputs.single_entry(conditioning)
-        needs = {"tune": None, "gradient_checkpointing": gradient_checkpointing}
+        needs = {"tune": None, "noise_samples": samples, "gradient_checkpointing": gradient_checkpointing}
         with (
             training(model, photo, text, fixed, **needs) as (
                 denoiser,

@@ -36,13 +36,14 @@ def sampling_needs(model, samples: Tensor) -> float:
     return model.model.memory_required([samples_per_forward(samples), *samples.shape[1:]])
 
 
-def training_keeps(trial: Trial, latent: Tensor) -> float:
+def training_keeps(trial: Trial, latent: Tensor, noise_samples: int) -> float:
     """Bytes that training holds beside the model and the forward pass at work.
 
     What autograd keeps grows with the positions of a latent, but for the share of the text's tokens, which counts as if
     it grew too. Adam holds an fp32 copy of what is trained, its gradient and two moments.
     """
-    positions = samples_per_forward(latent) * latent[:1].numel() / corner(latent).numel()
+    at_a_time = min(noise_samples, samples_per_forward(latent))
+    positions = at_a_time * latent[:1].numel() / corner(latent).numel()
     return trial.saved * positions + 4 * 4 * trial.parameters
 
 

@@ -25,6 +25,7 @@ def training(
     *,
     tune: str | None = "all weights",
     rank: int = 1,
+    noise_samples: int = 64,
     gradient_checkpointing: bool = False,
 ) -> Iterator[tuple[HostDenoiser, Tensor, Conditioning]]:
     """Load MODEL and make it trainable-through, without changing it.
@@ -32,8 +33,8 @@ def training(
     Args:
         samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
         conditioning, fixed: the tensors and the other entries of a CONDITIONING.
-        tune, rank, gradient_checkpointing: as `fine_tune` has them; None for the embedding alone. What autograd keeps
-            depends on it, and so does the memory that the host is asked for.
+        tune, rank, noise_samples, gradient_checkpointing: as `fine_tune` has them (there `samples`); `tune` is None for
+            the embedding alone. What autograd keeps depends on them, and so does the memory that the host is asked for.
 
     Yields:
         The denoiser, the latent in the model's scale and the conditioning, on the model's device.
@@ -60,7 +61,7 @@ def training(
         fixed = {name: value.clone() if isinstance(value, Tensor) else value for name, value in fixed.items()}
         denoiser = HostDenoiser(model, fixed)
         trial = probe(denoiser, latent, conditioning, tune, rank, gradient_checkpointing)
-        make_room(model, sampling_needs(model, samples) + training_keeps(trial, samples))
+        make_room(model, sampling_needs(model, samples) + training_keeps(trial, samples, noise_samples))
         yield denoiser, latent, conditioning
 
 

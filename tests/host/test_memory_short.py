@@ -1,9 +1,12 @@
 """A device that is short of memory: one sentence that says what to change, and nothing half done stays."""
 
 import importlib
+from functools import partial
 
 import pytest
 import torch
+
+from tests.benchmarks.memory import allocated_at_most
 
 SENTENCE = r"too little memory.*fewer pixels.*gradient_checkpointing.*LoRA.*fp8"
 
@@ -81,3 +84,22 @@ def test_other_models_make_room_and_the_one_that_trains_stays(studio, management
     monkeypatch.setattr(management, "current_loaded_models", [loaded := type("Loaded", (), {"model": elsewhere})()])
     memory.make_room(elsewhere, 123)
     assert seen == [(123, torch.device("cuda"), [loaded])]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("tune", [None, "LoRA", "LoRA all layers", "attention", "all weights"])
+def test_the_estimate_is_near_what_a_run_takes(studio, monkeypatch, tune, checkpointing):
+    """On the demo model, whose corner is the whole photo: what is kept, against the peak of a run."""
+    memory, training, kept = studio.module("nodes.host.memory"), studio.module("nodes.host.training"), []
+
+    def keeps(*asked):
+        kept.append(memory.training_keeps(*asked))
+        return kept[-1]
+
+    monkeypatch.setattr(training, "training_keeps", keeps)
+    options = {"gradient_checkpointing": checkpointing, "steps": 2}
+    run = partial(studio.optimize, **options) if tune is None else partial(studio.tune, tune=tune, **options)
+    run()
+    peak = allocated_at_most(run)
+    # The peak also has the forward pass at work, which the host is asked for apart.
+    assert 0.4 * peak < kept[-1] < 1.6 * peak
