@@ -94,11 +94,11 @@ class _Place:
 
 def _replaced(value, number: Callable[[Tensor], int]):
     """`value` with a `_Place` for every tensor in it."""
-    return _mapped(value, Tensor, lambda tensor: _Place(number(tensor)))
+    return mapped(value, Tensor, lambda tensor: _Place(number(tensor)))
 
 
 def _restored(value, tensors: Sequence[Tensor]):
-    return _mapped(value, _Place, lambda place: tensors[place.index])
+    return mapped(value, _Place, lambda place: tensors[place.index])
 
 
 def _copied(value):
@@ -110,16 +110,16 @@ def _copied(value):
     return value
 
 
-def _mapped(value, kind: type, function: Callable):
+def mapped(value, kind: type, function: Callable):
     """`value` with `function` applied to every instance of `kind`, in lists, tuples, dicts and dataclasses too."""
     if isinstance(value, kind):
         return function(value)
     if type(value) in (list, tuple):
-        return type(value)(_mapped(item, kind, function) for item in value)
+        return type(value)(mapped(item, kind, function) for item in value)
     if type(value) is dict:
-        return {key: _mapped(item, kind, function) for key, item in value.items()}
+        return {key: mapped(item, kind, function) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return replace(
-            value, **{field.name: _mapped(getattr(value, field.name), kind, function) for field in fields(value)}
+            value, **{field.name: mapped(getattr(value, field.name), kind, function) for field in fields(value)}
         )
     return value

@@ -71,15 +71,7 @@ class FineTuneUNet:
                 ),
                 "schedule": widgets.SCHEDULE,
                 "samples": widgets.SAMPLES,
-                "gradient_checkpointing": (
-                    "BOOLEAN",
-                    {
-                        "default": False,
-                        "advanced": True,
-                        "tooltip": "Compute each block again instead of remembering it: about a third slower, a "
-                        "fraction of the memory.",
-                    },
-                ),
+                "gradient_checkpointing": widgets.GRADIENT_CHECKPOINTING,
                 "seed": widgets.seed(
                     "Of the noise and the LoRA's start. The same seed gives the same model on the same machine."
                 ),
@@ -113,8 +105,10 @@ class FineTuneUNet:
         photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
         text, fixed = inputs.single_entry(conditioning)
         inputs.readable(model, text)
+        needs = {"tune": tune, "rank": rank, "noise_samples": samples}
+        needs["gradient_checkpointing"] = gradient_checkpointing
         with (
-            training(model, photo, text, fixed) as (denoiser, clean, text),
+            training(model, photo, text, fixed, **needs) as (denoiser, clean, text),
             Progress(model, "Tuning the model", steps, node_id) as progress,
         ):
             update, history = fine_tune(

@@ -57,18 +57,33 @@ class OptimizeEmbedding:
                 "samples": widgets.SAMPLES,
                 "seed": widgets.seed("Of the noise. The same seed gives the same embedding on the same machine."),
             },
+            # Optional, for graphs that were saved before there was a choice.
+            "optional": {"gradient_checkpointing": widgets.GRADIENT_CHECKPOINTING},
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
     @inputs.checked
-    def optimize(self, model, latent, conditioning, steps, learning_rate, schedule, samples, seed, node_id=None):
+    def optimize(
+        self,
+        model,
+        latent,
+        conditioning,
+        steps,
+        learning_rate,
+        schedule,
+        samples,
+        seed,
+        gradient_checkpointing=False,
+        node_id=None,
+    ):
         started = time.monotonic()
         inputs.trainable(model)
         photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
         text, fixed = inputs.single_entry(conditioning)
         inputs.readable(model, text)
+        needs = {"tune": None, "noise_samples": samples, "gradient_checkpointing": gradient_checkpointing}
         with (
-            training(model, photo, text, fixed) as (denoiser, clean, text),
+            training(model, photo, text, fixed, **needs) as (denoiser, clean, text),
             Progress(model, "Optimizing the embedding", steps, node_id) as progress,
         ):
             optimized, history = optimize_embedding(
@@ -79,6 +94,7 @@ class OptimizeEmbedding:
                 learning_rate=learning_rate,
                 schedule=schedule,
                 samples=samples,
+                gradient_checkpointing=gradient_checkpointing,
                 seed=seed,
                 on_step=progress,
             )

@@ -26,6 +26,16 @@ SAMPLES = (
         "steadier, and costs time in proportion.",
     },
 )
+# Off: it costs a third of the time, and most models in use fit without. The error of a GPU that is short names it.
+GRADIENT_CHECKPOINTING = (
+    "BOOLEAN",
+    {
+        "default": False,
+        "advanced": True,
+        "tooltip": "Compute each block again instead of remembering it: about a third slower, a fraction of the "
+        "memory.",
+    },
+)
 
 
 def seed(tooltip: str) -> tuple:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
-from ...imagic.objective import samples_per_forward
 from .denoiser import HostDenoiser, running
+from .memory import sampling_needs
 from .probe import corner, explained
 
 
@@ -29,8 +29,7 @@ def evaluating(
     Raises:
         ValueError: the model does not run on these.
     """
-    required = model.model.memory_required([samples_per_forward(samples), *samples.shape[1:]])
-    comfy.model_management.load_models_gpu([model], memory_required=required)
+    comfy.model_management.load_models_gpu([model], memory_required=sampling_needs(model, samples))
     with running(model):
         device = model.load_device
         latents = model.model.process_latent_in(samples).to(device, torch.float32)

@@ -1,22 +1,42 @@
 """A trial run that finds out what no host can be asked about a model."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from ...imagic.adapters import LoRA, in_attention
+from ...imagic.checkpointing import checkpointed
 from ...imagic.denoiser import Conditioning, is_text
+from ...imagic.saving import counting
+from ...imagic.training import keeping_overwritten
 from .denoiser import HostDenoiser
 
 SIZE = 64  # latent positions in each direction: a multiple of every patch, and PixArt takes no less
 
 
-def probe(denoiser: HostDenoiser, latent: Tensor, conditioning: Conditioning) -> bool:
-    """Run a corner of the photo through the model and back.
+@dataclass(frozen=True)
+class Trial:
+    """What training needs, as a trial run found it."""
 
-    Returns:
-        Whether the network overwrites what autograd keeps for the backward pass, see `Denoiser.overwrites`.
+    saved: int  # bytes that autograd keeps of `corner`
+    parameters: int  # how many numbers are trained
+
+
+def probe(
+    denoiser: HostDenoiser,
+    latent: Tensor,
+    conditioning: Conditioning,
+    tune: str | None,
+    rank: int,
+    gradient_checkpointing: bool,
+) -> Trial:
+    """Run a corner of the photo through the model and back, and note on `denoiser` whether the network overwrites.
+
+    Args:
+        tune, rank, gradient_checkpointing: as `training` has them.
 
     Raises:
         ValueError: the model wants more than a noisy latent and a text, does not run on these, or does not read the
@@ -34,24 +54,24 @@ def probe(denoiser: HostDenoiser, latent: Tensor, conditioning: Conditioning) ->
             "This model wants a second picture beside the noisy one, as edit, inpainting and video models do: "
             "load a text-to-image model."
         )
-    kept = []
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept.append((tensor, tensor._version))
-        return tensor
-
-    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    with explained(), _needing_gradients(denoiser.network), hooks:
-        denoised = denoiser(noisy, denoiser.sigma(torch.tensor([0.5])), text)
-        overwrites = any(tensor._version != version for tensor, version in kept)
+    sigma = denoiser.sigma(torch.tensor([0.5]))
+    trained = _of_tuning(denoiser.network, tune, rank)
+    with trained as parameters, explained(), counting(denoiser.network) as saved:
+        denoiser(noisy, sigma, text)
+    denoiser.overwrites = saved.overwritten
+    with ExitStack() as stack:
+        stack.enter_context(explained())
+        stack.enter_context(keeping_overwritten(denoiser))
+        if gradient_checkpointing:
+            stack.enter_context(checkpointed(denoiser.network, denoiser.overwrites))
         # The photo's own gradient takes the backward pass through every block.
-        _, tokens = torch.autograd.grad(denoised.sum(), [noisy, text["cross_attn"]], allow_unused=True)
-    if tokens is None:
+        denoiser(noisy, sigma, text).sum().backward()
+    if text["cross_attn"].grad is None:
         raise ValueError(
             "This model does not read the embedding of the text's tokens, so there is nothing to optimize: "
             "load a text-to-image model."
         )
-    return overwrites
+    return Trial(saved.most(gradient_checkpointing), parameters)
 
 
 def corner(latent: Tensor) -> Tensor:
@@ -75,13 +95,27 @@ def explained() -> Iterator[None]:
 
 
 @contextmanager
-def _needing_gradients(network: nn.Module) -> Iterator[None]:
-    """Inside, layers keep for the backward pass all that tuning any of them could need."""
-    weights = [weight for weight in network.parameters() if weight.is_floating_point() and not weight.requires_grad]
+def _of_tuning(network: nn.Module, tune: str | None, rank: int) -> Iterator[int]:
+    """Inside, layers keep for the backward pass what tuning needs. Yields how many numbers that would train."""
+    if tune is None:
+        yield 0
+        return
+    if tune.startswith("LoRA"):
+        # Of rank 1, which keeps the same inputs of layers.
+        lora = LoRA(network, 1, 0, next(network.parameters()).device, only_attention=tune == "LoRA")
+        with lora.attached():
+            yield rank * sum(parameter.numel() for parameter in lora.parameters())
+        return
+    weights = [
+        weight
+        for path, module in network.named_modules()
+        for weight in module.parameters(recurse=False)
+        if weight.is_floating_point() and not weight.requires_grad and (tune != "attention" or in_attention(path))
+    ]
     try:
         for weight in weights:
             weight.requires_grad_()
-        yield
+        yield sum(weight.numel() for weight in weights)
     finally:
         for weight in weights:
             weight.requires_grad_(False)

@@ -10,32 +10,45 @@ from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
-from ...imagic.objective import samples_per_forward
 from .denoiser import HostDenoiser, has_code_inside, running
 from .kernels import give_a_backward
+from .memory import CHANGES, make_room, sampling_needs, spared, training_keeps, unload
 from .probe import probe
 
 
 @contextmanager
 def training(
-    model, samples: Tensor, conditioning: Conditioning, fixed: dict
+    model,
+    samples: Tensor,
+    conditioning: Conditioning,
+    fixed: dict,
+    *,
+    tune: str | None = "all weights",
+    rank: int = 1,
+    noise_samples: int = 64,
+    gradient_checkpointing: bool = False,
 ) -> Iterator[tuple[HostDenoiser, Tensor, Conditioning]]:
     """Load MODEL and make it trainable-through, without changing it.
 
     Args:
         samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
         conditioning, fixed: the tensors and the other entries of a CONDITIONING.
+        tune, rank, noise_samples, gradient_checkpointing: as `fine_tune` has them (there `samples`); `tune` is None for
+            the embedding alone. What autograd keeps depends on them, and so does the memory that the host is asked for.
 
     Yields:
         The denoiser, the latent in the model's scale and the conditioning, on the model's device.
 
     Raises:
         ValueError: the model does not fit on its device whole, or is not one to train, see `probe`.
+        torch.OutOfMemoryError: its message says what to change.
     """
     give_a_backward()
-    model = _load_whole(model, samples)
     # The host runs nodes in inference mode; leaving it does not unmark what was made in it, hence the clones.
+    with spared():
+        model = _load_whole(model, samples)
     with (
+        spared(),
         torch.inference_mode(False),
         torch.enable_grad(),
         frozen(model.model, foreign=has_code_inside(model)),
@@ -47,7 +60,8 @@ def training(
         conditioning = {name: tensor.clone().to(device) for name, tensor in conditioning.items()}
         fixed = {name: value.clone() if isinstance(value, Tensor) else value for name, value in fixed.items()}
         denoiser = HostDenoiser(model, fixed)
-        denoiser.overwrites = probe(denoiser, latent, conditioning)
+        trial = probe(denoiser, latent, conditioning, tune, rank, gradient_checkpointing)
+        make_room(model, sampling_needs(model, samples) + training_keeps(trial, samples, noise_samples))
         yield denoiser, latent, conditioning
 
 
@@ -59,15 +73,18 @@ def _load_whole(model, samples: Tensor):
     """
     if getattr(model, "is_dynamic", lambda: False)():
         model = model.get_non_dynamic_delegate()
-    # Activations are kept for the backward pass, so ask for several times what sampling needs.
-    required = model.model.memory_required([4 * samples_per_forward(samples), *samples.shape[1:]])
     load = comfy.model_management.load_models_gpu
     whole = {"force_full_load": True} if "force_full_load" in inspect.signature(load).parameters else {}
-    load([model], memory_required=required, **whole)
+    try:
+        load([model], memory_required=sampling_needs(model, samples), **whole)
+    except torch.OutOfMemoryError:
+        unload(model)
+        raise
     if any(weight.device.type != model.load_device.type for weight in model.model.diffusion_model.parameters()):
+        unload(model)
         raise ValueError(
             "The model does not fit on the GPU whole, which training needs: close what else uses the GPU, "
-            "start ComfyUI without --lowvram and --novram, or take a smaller model."
+            f"start ComfyUI without --lowvram and --novram, or {CHANGES}."
         )
     return model
 

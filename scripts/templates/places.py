@@ -147,8 +147,8 @@ FLUX = Place(
             3,
             5,
             "Imagic",
-            f"{TWO_TEXTS}\n\nB is set to spare memory. The weights alone are 24 GB in 16 bits and must fit as a whole: "
-            "on a card of that size choose fp8_e4m3fn as weight_dtype of the diffusion model.",
+            f"{TWO_TEXTS}\n\nA and B are set to spare memory: leave gradient_checkpointing on. On a card of 24 GB "
+            "choose fp8_e4m3fn as weight_dtype of the diffusion model. In 16 bits the weights alone are 24 GB.",
         ),
         ("Sample", 6, 7, "Sample", "Another seed, sampler or eta trains nothing again."),
         ("Choose", 8, 10, "Choosing", CHOOSING),

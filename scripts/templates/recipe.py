@@ -15,6 +15,7 @@ FOLLOW = (
 # What a workflow has otherwise for a reason of its own.
 OWN = {
     "imagic_flux": {
+        "ImagicOptimizeEmbedding": {"gradient_checkpointing"},
         "ImagicFineTuneUNet": {"gradient_checkpointing"},
         "KSampler": {"cfg", "sampler_name", "scheduler"},
     },

@@ -3,6 +3,7 @@
     make benchmark                                        both models; up to an hour on two cores
     make benchmark ARGS="--models demo"                   a quick look, written to build/benchmarks
     make benchmark ARGS="--full-size"                     an edit at real sizes instead: memory and seconds
+    make benchmark ARGS="--flux"                          does Flux.1 fit on 24 GB: what its blocks keep
     make benchmark PEER=path/imagic_stable_diffusion.py   with that diffusers community pipeline beside ours
 
 Each measurement runs in a process of its own, so that its peak of memory is its own.
@@ -22,10 +23,11 @@ import torch
 
 from scripts import hosts
 
-from . import full_size, host, models
+from . import flux, full_size, host, models
 from .measurements import LOOP_SAMPLES, RANK, RUNS
 
 HERE, QUICK = Path(__file__).parent, hosts.ROOT / "build" / "benchmarks"
+RESULTS = HERE / "RESULTS.md"
 
 # Figure -> (what it is, its target, whether more is better, measurement, the one it is divided by).
 FIGURES = {
@@ -126,15 +128,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=list(models.SIZES), default=list(models.SIZES))
     parser.add_argument("--full-size", action="store_true", help="measure only what `full_size` does")
+    parser.add_argument("--flux", action="store_true", help="measure only what `flux` does")
     options = parser.parse_args()
-    if options.full_size:
-        full_size.run()
+    if options.full_size or options.flux:
+        part = full_size if options.full_size else flux
+        part.run()
+        ratios = RESULTS.read_text(encoding="utf-8").split("\n## ")[0] if RESULTS.exists() else "# Benchmark\n"
+        RESULTS.write_text(ratios + full_size.markdown() + flux.markdown(), encoding="utf-8")
+        print(part.markdown())
         return
     results = collect(options.models)
     folder = HERE if set(options.models) == set(models.SIZES) else QUICK
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    text = markdown(results, " ".join(["python -m tests.benchmarks", *sys.argv[1:]])) + full_size.markdown()
+    text = (
+        markdown(results, " ".join(["python -m tests.benchmarks", *sys.argv[1:]]))
+        + full_size.markdown()
+        + flux.markdown()
+    )
     (folder / "RESULTS.md").write_text(text, encoding="utf-8")
     print(f"\n{text}\nWritten to {folder}")
 

@@ -25,7 +25,7 @@ from scripts import hosts
 from . import models
 from .memory import forget_peak, peak
 
-FILE, RESULTS = (Path(__file__).parent / name for name in ("full_size.json", "RESULTS.md"))
+FILE = Path(__file__).parent / "full_size.json"
 HEADING = "\n## At full size\n"
 PIXELS, STEPS = 512, 2
 NAMES = {"sd15": "Stable Diffusion 1.5", "sdxl": "SDXL"}
@@ -92,7 +92,7 @@ def measure(name: str) -> dict[str, dict[str, float]]:
 
 
 def run() -> None:
-    """Measure every model in a process of its own, and put the table at the end of RESULTS.md."""
+    """Measure every model in a process of its own."""
     found = {}
     for name in NAMES:
         print(f"{name} at {PIXELS} px ...", flush=True)
@@ -100,9 +100,6 @@ def run() -> None:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=hosts.ROOT, check=True)
         found[name] = json.loads(done.stdout.splitlines()[-1])
     FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    others = RESULTS.read_text(encoding="utf-8").split(HEADING)[0] if RESULTS.exists() else "# Benchmark\n"
-    RESULTS.write_text(others + markdown(), encoding="utf-8")
-    print(markdown())
 
 
 def markdown() -> str:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -29,6 +30,13 @@ def find() -> hosts.Host:
 @contextmanager
 def studio(name: str) -> Iterator["Studio"]:
     """Everything runs in inference mode, as the host runs nodes."""
+    with loaded_pack() as pack, torch.inference_mode():
+        yield Studio(name, pack)
+
+
+@contextmanager
+def loaded_pack() -> Iterator[ModuleType]:
+    """The pack's root module, and the host's modules importable."""
     host = find()
     # First on the path, or our `nodes/` would hide the host's `nodes.py`.
     sys.path.insert(0, str(host.path))
@@ -36,8 +44,8 @@ def studio(name: str) -> Iterator["Studio"]:
     import comfy.cli_args
 
     comfy.cli_args.args.cpu = not torch.cuda.is_available()
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        yield Studio(name, _load_pack(Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        yield _load_pack(Path(folder))
 
 
 def _load_pack(folder: Path):

@@ -2,7 +2,11 @@
 
 import resource
 import sys
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
+
+from torch.profiler import ProfilerActivity, profile
 
 _RESET = Path("/proc/self/clear_refs")
 
@@ -21,3 +25,12 @@ def peak() -> int:
         return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def allocated_at_most(run: Callable[[], None]) -> int:
+    """Bytes that torch has allocated at most, on the CPU, beyond what there was before `run`."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        run()
+    events = (event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]")
+    changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    return max(accumulate(changes), default=0)

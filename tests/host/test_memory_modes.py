@@ -66,14 +66,25 @@ def test_a_model_that_torch_compiles_is_tuned_as_it_is_and_stays_one(studio):
     assert tuned.wrappers.keys() == compiled.wrappers.keys() != studio.model.wrappers.keys()
 
 
+class Elsewhere(torch.nn.Parameter):
+    """A weight on any device but the model's own."""
+
+    device = torch.device("meta")
+
+
+def loaded_models(studio) -> list:
+    return studio.module("nodes.host.memory").comfy.model_management.current_loaded_models
+
+
 @pytest.mark.parametrize("stage", ["optimize", "tune"])
 def test_a_model_that_is_not_whole_on_its_device_is_refused_with_the_flags_named(studio, stage):
     studio.sample(studio.model, studio.target)  # loaded, so that the host moves nothing when the run begins
     layer = studio.model.model.diffusion_model.out[2]
     whole = layer.weight
     try:
-        layer.weight = torch.nn.Parameter(whole.to("meta"), requires_grad=False)  # any device but the model's own
-        with pytest.raises(ValueError, match=r"does not fit on the GPU whole.*--lowvram and --novram"):
+        layer.weight = Elsewhere(whole, requires_grad=False)
+        with pytest.raises(ValueError, match=r"does not fit on the GPU whole.*--lowvram and --novram.*fewer pixels"):
             getattr(studio, stage)()
+        assert studio.model.model not in [loaded.model.model for loaded in loaded_models(studio)]
     finally:
         layer.weight = whole

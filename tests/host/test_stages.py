@@ -109,6 +109,8 @@ def test_checkpointing_changes_no_gradient(studio):
     plain, checkpointed = (studio.tune(gradient_checkpointing=value)["result"] for value in (False, True))
     for name, tensor in plain[1].items():
         torch.testing.assert_close(checkpointed[1][name], tensor, atol=1e-5, rtol=1e-4)
+    plain, checkpointed = (studio.optimize(gradient_checkpointing=value)["result"] for value in (False, True))
+    torch.testing.assert_close(checkpointed[0][0][0], plain[0][0][0], atol=1e-5, rtol=0)
 
 
 def test_same_inputs_and_seed_give_the_same_bytes(studio):

@@ -151,6 +151,15 @@ def test_checkpointing_trains_the_same():
     assert all(torch.equal(plain[key], saved[key]) for key in plain)
 
 
+def test_checkpointing_optimizes_the_same_and_says_what_it_cost():
+    (plain, first), (saved, second) = (
+        optimize_embedding(Gaussian("flow"), photo(), prompt(), steps=5, gradient_checkpointing=choice)
+        for choice in (False, True)
+    )
+    assert all(torch.equal(plain[key], saved[key]) for key in plain)
+    assert second.forward_equivalents == first.forward_equivalents + 5 * 2  # each sample's second forward
+
+
 def test_an_unknown_choice_of_what_to_tune_is_refused_with_the_choices():
     with pytest.raises(ValueError, match=r"'bias'.*LoRA, LoRA all layers, attention, all weights"):
         fine_tune(Gaussian(), photo(), prompt(), tune="bias")

@@ -1,15 +1,17 @@
 """Weights in every precision that a host loads: training stays finite, learns, and agrees with fp32."""
 
 import dataclasses
+from contextlib import ExitStack
 
 import pytest
 import torch
+from torch import nn
 
 from .family import build
 from .rows import FAMILIES
 
 STEPS = 200
-FP8 = torch.float8_e4m3fn
+FP8, BF16 = torch.float8_e4m3fn, torch.bfloat16
 # The smallest UNet there is: one resolution, one block with attention, nothing in the middle.
 SD1 = next(row for row in FAMILIES if row.name == "SD 1.x")
 SMALLEST = {"channel_mult": [1], "num_res_blocks": [1], "transformer_depth": [1], "transformer_depth_output": [0, 0]}
@@ -71,3 +73,36 @@ def test_full_weights_of_8_bits_are_refused(workbench):
     for tune in ("attention", "all weights"):
         with pytest.raises(ValueError, match=r"quantized .*choose LoRA"):
             bench.tune(bench.target, tune)
+
+
+def kept_by(bench, checkpointing: bool) -> int:
+    """Bytes that autograd keeps of a forward pass, beside the network's own weights."""
+    text, fixed = bench.module("nodes.inputs").single_entry(bench.target)
+    with bench.module("nodes.host.training").training(bench.model, bench.latent["samples"], text, fixed) as ready:
+        denoiser, latent, text = ready
+        own = {weight.untyped_storage().data_ptr() for weight in denoiser.network.parameters()}
+        text["cross_attn"].requires_grad_()
+        kept = {}
+
+        def keep(tensor):
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = tensor.detach()
+            return tensor.detach()
+
+        with ExitStack() as stack:
+            if checkpointing:
+                stack.enter_context(bench.module("imagic.checkpointing").checkpointed(denoiser.network))
+            stack.enter_context(torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor))
+            output = denoiser(latent.requires_grad_(), denoiser.sigma(torch.tensor([0.5])), text)
+        assert output.requires_grad
+        return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in own)
+
+
+def test_checkpointing_keeps_no_copy_of_the_weights_that_the_host_casts(workbench):
+    """Without it autograd keeps what a layer computed with: on a large model as much as the weights in 16 bits."""
+    casting, plain = (workbench(ROW, model=same_weights(build(ROW, *how))) for how in ((FP8, BF16), (BF16, None)))
+    block = casting.model.model.diffusion_model.input_blocks[1]
+    copies = BF16.itemsize * sum(layer.weight.numel() for layer in block.modules() if isinstance(layer, nn.Linear))
+    assert kept_by(casting, False) - kept_by(plain, False) > copies > 0
+    # Layers outside of the blocks cast as well.
+    assert kept_by(casting, True) - kept_by(plain, True) < copies / 2

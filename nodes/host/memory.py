@@ -1,0 +1,67 @@
+"""The device's memory: how much a run needs, room for it, and what to change when it is short."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import comfy.model_management
+import torch
+from torch import Tensor
+
+from ...imagic.objective import samples_per_forward
+from .probe import Trial, corner
+
+CHANGES = (
+    "scale the photo to fewer pixels, turn on gradient_checkpointing, or tune LoRA in place of full weights and on a "
+    "model in fp8 or 16 bits"
+)
+
+
+@contextmanager
+def spared() -> Iterator[None]:
+    """Inside, memory that runs out ends in a sentence that says what to change.
+
+    It stays the error that the host knows, which then also takes its models off the device.
+
+    Raises:
+        torch.OutOfMemoryError: with that sentence.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise torch.OutOfMemoryError(f"The GPU has too little memory for this: {CHANGES}.") from error
+
+
+def sampling_needs(model, samples: Tensor) -> float:
+    """Bytes that the host reckons with for a forward pass of as many noisy latents as the stages take at a time."""
+    return model.model.memory_required([samples_per_forward(samples), *samples.shape[1:]])
+
+
+def training_keeps(trial: Trial, latent: Tensor, noise_samples: int) -> float:
+    """Bytes that training holds beside the model and the forward pass at work.
+
+    What autograd keeps grows with the positions of a latent, but for the share of the text's tokens, which counts as if
+    it grew too. Adam holds an fp32 copy of what is trained, its gradient and two moments.
+    """
+    at_a_time = min(noise_samples, samples_per_forward(latent))
+    positions = at_a_time * latent[:1].numel() / corner(latent).numel()
+    return trial.saved * positions + 4 * 4 * trial.parameters
+
+
+def make_room(model, needed: float) -> None:
+    """Have the host take other models off the device until `needed` bytes are free."""
+    if model.load_device.type == "cpu":
+        return
+    with_it = getattr(model, "model_patches_models", list)()  # models that it runs together with
+    stay = [
+        loaded
+        for loaded in comfy.model_management.current_loaded_models
+        if any(loaded.model is one for one in (model, *with_it))
+    ]
+    comfy.model_management.free_memory(needed, model.load_device, stay)
+
+
+def unload(model) -> None:
+    """Take MODEL off its device, also where the host has loaded half of it and does not count it among its own."""
+    comfy.model_management.unload_all_models()
+    if hasattr(model, "detach"):  # older hosts do it themselves when loading fails
+        model.detach()
