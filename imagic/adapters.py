@@ -113,7 +113,9 @@ class LoRA:
                 reduced, y = self._reduced(layer, args[0], down).float(), output.float()
                 axis = 1 if down.ndim > 2 else y.ndim - 1
                 size = robust_rms(y.square().mean([other for other in range(y.ndim) if other != axis]).sqrt())
-                found[name].append(float(size / (len(down) * reduced.square().mean().sqrt())))
+                ratio = float(size / (len(down) * reduced.square().mean().sqrt()))
+                if 0 < ratio < math.inf:  # not where a layer gets or gives zeros alone
+                    found[name].append(ratio)
 
             return look
 

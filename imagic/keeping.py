@@ -65,7 +65,7 @@ def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tens
     change, unexplained = edited - explained, photo - explained
     contrast = photo.std().clamp_min(torch.finfo(photo.dtype).tiny)
     faded = (2 * (local_size(change) / local_size(unexplained).maximum(contrast)).square()).clamp(max=1)
-    return torch.lerp(photo.expand_as(edited), photo + change - faded * unexplained, region)
+    return torch.lerp(photo.expand_as(edited), photo + change - faded * unexplained, region.to(edited))
 
 
 def reordered(noise: Tensor, step: int) -> Tensor:

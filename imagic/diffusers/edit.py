@@ -209,8 +209,21 @@ def tune(
 def _ready(pipeline: DiffusionPipeline, latent: Tensor) -> Iterator[DiffusersDenoiser]:
     """The pipeline as a denoiser that can be trained through, put back as it was."""
     network = family_of(pipeline).network
-    with torch.inference_mode(False), torch.enable_grad(), frozen(network):
+    with torch.inference_mode(False), torch.enable_grad(), frozen(network), _interpreted(network):
         yield DiffusersDenoiser(pipeline, latent.shape[-2:])
+
+
+@contextmanager
+def _interpreted(network: torch.nn.Module) -> Iterator[None]:
+    """Inside, modules that were compiled in place run as written: a compiled one does not see hooks added since."""
+    compiled = {module: call for module in network.modules() if (call := module._compiled_call_impl) is not None}
+    try:
+        for module in compiled:
+            module._compiled_call_impl = None
+        yield
+    finally:
+        for module, call in compiled.items():
+            module._compiled_call_impl = call
 
 
 def _on(conditioning: Conditioning, device: torch.device) -> Conditioning:
