@@ -108,7 +108,7 @@ class LoRA:
         found: dict[str, list[float]] = {name: [] for name in self.layers}
 
         def measure(name: str):
-            def look(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+            def note(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
                 down, _ = self.matrices(name)
                 reduced, y = self._reduced(layer, args[0], down).float(), output.float()
                 axis = 1 if down.ndim > 2 else y.ndim - 1
@@ -117,7 +117,7 @@ class LoRA:
                 if 0 < ratio < math.inf:  # not where a layer gets or gives zeros alone
                     found[name].append(ratio)
 
-            return look
+            return note
 
         hooks = [layer.register_forward_hook(measure(name)) for name, layer in self.layers.items()]
         try:

@@ -18,7 +18,7 @@ from .charts import NO_CHART, ChartError, chart
 from .host.denoiser import latent_channels
 from .host.evaluating import evaluating
 from .host.progress import counter
-from .host.vision import look, read, smallest_side
+from .host.vision import encode_pictures, encode_text, smallest_side
 from .pictures import rgb
 
 
@@ -129,7 +129,7 @@ class PickEdit:
             end, fixed = inputs.single_entry(target[0], "target")
             for ends in (start, end):
                 inputs.readable(model[0], ends)
-        seen = look(clip_vision[0], [rgb(each) for each in (photo, *pictures)]) if clip_vision else None
+        seen = encode_pictures(clip_vision[0], [rgb(each) for each in (photo, *pictures)]) if clip_vision else None
         words = (text or [""])[0].strip()
         if clip is not None:
             alignment, cost = _alignment_by_clip(seen, clip[0], words), 0
@@ -168,7 +168,7 @@ def _alignment_by_clip(seen: tuple | None, clip, words: str) -> Tensor:
         raise ValueError("A CLIP alone sees no pictures: connect the CLIP Vision model that was trained with it, too.")
     if not words:
         raise ValueError("The text for the CLIP is empty: write the target text into text as well.")
-    meant = read(clip, words)
+    meant = encode_text(clip, words)
     if meant.shape[1] != seen[0].shape[1]:
         raise ValueError(
             f"This CLIP ({meant.shape[1]}) and this CLIP Vision model ({seen[0].shape[1]}) were not trained together: "

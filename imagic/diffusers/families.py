@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..denoiser import Conditioning
 
 
-class Family:
+class StableDiffusion:
     """A pipeline's network and texts; what a family leaves out is as in Stable Diffusion 1 and 2."""
 
     part = "unet"  # of the pipeline
@@ -41,7 +41,7 @@ class Family:
         return self.network(noisy, timestep, encoder_hidden_states=text["cross_attn"]).sample
 
 
-class StableDiffusionXL(Family):
+class StableDiffusionXL(StableDiffusion):
     def predict(self, noisy: Tensor, timestep: Tensor, text: Conditioning) -> Tensor:
         pooled = text["pooled_output"]
         size = tuple(length * self.pipeline.vae_scale_factor for length in noisy.shape[-2:])
@@ -51,7 +51,7 @@ class StableDiffusionXL(Family):
         return self.network(noisy, timestep, encoder_hidden_states=tokens, added_cond_kwargs=added).sample
 
 
-class StableDiffusion3(Family):
+class StableDiffusion3(StableDiffusion):
     part, multiple = "transformer", 2
     prompt_options: ClassVar[dict] = {"do_classifier_free_guidance": True, "prompt_2": None, "prompt_3": None}
 
@@ -60,7 +60,7 @@ class StableDiffusion3(Family):
         return self.network(noisy, tokens, pooled_projections=pooled, timestep=timestep).sample
 
 
-class Packed(Family):
+class Packed(StableDiffusion):
     """Families whose network takes patches of 2 x 2 latent positions as tokens, and timesteps from 0 to 1."""
 
     part, multiple = "transformer", 2
@@ -118,7 +118,7 @@ def _uncompiled(network: nn.Module | None) -> nn.Module | None:
     return getattr(network, "_orig_mod", network)
 
 
-def family_of(pipeline: DiffusionPipeline) -> Family:
+def family_of(pipeline: DiffusionPipeline) -> StableDiffusion:
     """How to use a pipeline's network.
 
     Raises:
@@ -127,7 +127,9 @@ def family_of(pipeline: DiffusionPipeline) -> Family:
     network = _uncompiled(getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None))
     config = getattr(network, "config", {})
     families = {
-        "UNet2DConditionModel": StableDiffusionXL if config.get("addition_embed_type") == "text_time" else Family,
+        "UNet2DConditionModel": StableDiffusionXL
+        if config.get("addition_embed_type") == "text_time"
+        else StableDiffusion,
         "SD3Transformer2DModel": StableDiffusion3,
         "FluxTransformer2DModel": Flux,
         "QwenImageTransformer2DModel": QwenImage,

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...imagic.denoiser import Conditioning
 from .denoiser import HostDenoiser, running
 from .memory import sampling_needs
-from .probe import corner, explained
+from .probe import corner, errors_as_a_sentence
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def evaluating(
         latents = model.model.process_latent_in(samples).to(device, torch.float32)
         texts = [{name: tensor.to(device) for name, tensor in text.items()} for text in texts]
         denoiser = HostDenoiser(model, fixed)
-        with explained(), torch.no_grad():
+        with errors_as_a_sentence(), torch.no_grad():
             for text in texts:
                 denoiser(corner(latents), denoiser.sigma(torch.tensor([0.5])), text)
         yield denoiser, latents, texts

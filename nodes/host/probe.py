@@ -47,7 +47,7 @@ def probe(
         name: tensor.detach().float().requires_grad_() if is_text(name, tensor) else tensor
         for name, tensor in conditioning.items()
     }
-    with explained():
+    with errors_as_a_sentence():
         inputs = denoiser.inputs(noisy, text)
     if "c_concat" in inputs:
         raise ValueError(
@@ -56,11 +56,11 @@ def probe(
         )
     sigma = denoiser.sigma(torch.tensor([0.5]))
     trained = _of_tuning(denoiser.network, tune, rank)
-    with trained as parameters, explained(), counting(denoiser.network) as saved:
+    with trained as parameters, errors_as_a_sentence(), counting(denoiser.network) as saved:
         denoiser(noisy, sigma, text)
     denoiser.overwrites = saved.overwritten
     with ExitStack() as stack:
-        stack.enter_context(explained())
+        stack.enter_context(errors_as_a_sentence())
         stack.enter_context(keeping_overwritten(denoiser))
         if gradient_checkpointing:
             stack.enter_context(checkpointed(denoiser.network, denoiser.overwrites))
@@ -80,7 +80,7 @@ def corner(latent: Tensor) -> Tensor:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def errors_as_a_sentence() -> Iterator[None]:
     """Makes a sentence of what a model raises at inputs that are not for it; memory that runs out stays as it is."""
     try:
         yield

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def look(clip_vision, pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
+def encode_pictures(clip_vision, pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
     """The whole and the patches of pictures, as a CLIP_VISION of any kind (CLIP, SigLIP, DINO) sees them.
 
     Args:
@@ -38,7 +38,7 @@ def _square(picture: Tensor) -> Tensor:
     return square.clamp(0, 1).movedim(1, -1)
 
 
-def read(clip, text: str) -> Tensor:
+def encode_text(clip, text: str) -> Tensor:
     """The text's embedding [1, D] in the space that is shared with an image encoder trained beside it."""
     _, pooled = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True)
     if pooled is None:
