@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from .blocks import blocks
 from .sizes import robust_rms
 
-# At the learning rate 1e-3, what one step can do to a layer at most, in any model: the update comes to 1 % of the
-# layer's output, and A x changes by a fifth of what it began as, as they do for plain LoRA of 128 inputs and rank 16.
+# At the rate 1e-3 a step changes a layer's output by at most 1 %, and A x by at most a fifth. Plain LoRA does the same
+# at 128 inputs and rank 16.
 SHARE_OF_OUTPUT = 10.0
 WIDTH = 128.0
 

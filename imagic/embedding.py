@@ -39,8 +39,8 @@ def optimize_embedding(
             (Stable Diffusion, whose text has a size of about one).
         schedule: of the learning rate, "cosine" or "constant" (the paper), see `training.SCHEDULES`.
         samples: (noise, level) pairs a step, the levels stratified over the schedule. The paper: 1.
-        gradient_checkpointing: keep only each block's input and compute the block again in the backward pass; about a
-            third slower, a fraction of the memory.
+        gradient_checkpointing: keep only each block's input and compute the block again in the backward pass: half as
+            many evaluations more, a fraction of the memory.
         on_step: called after every step; what it raises ends the run.
 
     Returns:

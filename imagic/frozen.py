@@ -17,8 +17,8 @@ def frozen(network: nn.Module, foreign: bool = False) -> Iterator[None]:
     What was loaded under `torch.inference_mode()` is an *inference tensor*: a frozen layer saves its weight for the
     backward pass, and autograd refuses to save such tensors. A fresh tensor over the same storage has no such mark.
 
-    Weights of a class of their own, as GGUF's, keep it, for their layers ask it what the bytes stand for. What is
-    computed from them has not: a class that says it is its own copy leaves autograd without the copies it needs.
+    Weights of a class of their own, as GGUF's, keep it: their layers ask it what the bytes stand for. Results are plain
+    tensors: GGUF's `clone` returns the tensor itself, and autograd needs real copies.
 
     Args:
         foreign: others have put code into the network that brings tensors of its own, which no module holds. These are
@@ -80,4 +80,5 @@ def _ordinary(tensor: Tensor) -> Tensor:
 def _is_opaque(tensor: Tensor) -> bool:
     """Whether a tensor is of a class that holds data of its own and leaves it to its layers what to compute."""
     plain = type(tensor) in (Tensor, nn.Parameter) or is_traceable_wrapper_subclass(tensor)
-    return not plain and type(tensor).__torch_function__.__func__ is Tensor.__torch_function__.__func__
+    function = getattr(type(tensor).__torch_function__, "__func__", None)
+    return not plain and function is Tensor.__torch_function__.__func__

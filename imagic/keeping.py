@@ -40,21 +40,25 @@ def kept_prediction(
         add_noise: the noisy latent of a clean one and a noise, at the sampler's noise level. Linear in both.
         step: how many predictions this run has had.
     """
-    nothing = torch.zeros_like(noisy_photo)
-    scale = add_noise(nothing, torch.ones_like(noisy_photo))
-    noise = (noisy_photo - add_noise(photo.expand_as(noisy_photo), nothing)) / scale
-    other_noise = add_noise(nothing, reordered(noise, step) - noise)
+    noise = noise_of(noisy_photo, photo.expand_as(noisy_photo), add_noise)
+    other_noise = add_noise(torch.zeros_like(noise), reordered(noise, step) - noise)
     edited, explained = predict(sample + other_noise, noisy_photo + other_noise)
     return edited_latent(photo, edited, explained, region)
+
+
+def noise_of(noisy: Tensor, clean: Tensor, add_noise: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The noise with which a clean latent becomes a noisy one; none where the level has none."""
+    nothing = torch.zeros_like(noisy)
+    scale = add_noise(nothing, torch.ones_like(noisy))
+    return torch.where(scale > 0, (noisy - add_noise(clean, nothing)) / scale, 0)
 
 
 def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tensor) -> Tensor:
     """The clean latent of the edit: the photo plus what the edit changes.
 
-    What the model could not explain of the photo would stay behind as a ghost where the edit replaces it. So it fades
-    as the change grows: half of it where the change is half of the photo's contrast (the deviation of its latent), or
-    half of what is not explained, if that is more. It fades with the square of the change, so that rounding errors at
-    eta 0 do not grow from step to step.
+    What the model could not explain of the photo would stay behind as a ghost where the edit replaces it. So that part
+    fades by 2 (change / max(contrast, unexplained))^2, at most 1, where the contrast is the deviation of the photo's
+    latent. The square keeps rounding errors at eta 0 from growing from step to step.
 
     Args:
         photo: the clean latent, [1, C, ...].

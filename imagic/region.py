@@ -76,7 +76,7 @@ def local_size(change: Tensor) -> Tensor:
 
 def _smooth(values: Tensor) -> Tensor:
     """The mean of each position and those around it in the last two dimensions, in a square of `WINDOW`."""
-    reach = max(1, round((WINDOW * min(values.shape[-2:]) - 1) / 2))
+    reach = max(1, int(WINDOW * min(values.shape[-2:]) / 2))
     planes = values.flatten(0, -3).unsqueeze(1)
     # One dimension after the other, for the window is large where a position is a pixel.
     for padding, window in (((reach, reach, 0, 0), (1, 2 * reach + 1)), ((0, 0, reach, reach), (2 * reach + 1, 1))):

@@ -102,7 +102,7 @@ def train(
             scale = scaler.get_scale()
             scaler.step(optimizer)
             scaler.update()
-            # Gradients that left fp16's range made no step but a lower scale: of so few steps none is to be lost.
+            # On overflow the scaler skips the step and lowers its scale. Retry, so that a short run loses no step.
             if scaler.get_scale() >= scale:
                 break
         else:

@@ -30,7 +30,7 @@ REGIONAL = {
 def checked(run: Callable) -> Callable:
     """A node's function that checks each input as the node declares it before it runs.
 
-    A LATENT is for `photo` to check, which knows the model; what a choice of files may be, for who reads the file.
+    `photo` checks a LATENT, since it needs the model. The reader of a file checks its name.
     """
     signature = inspect.signature(run)
 

@@ -4,14 +4,9 @@ import time
 
 from ..imagic.region import FORWARD_EQUIVALENTS
 from . import edit_region, inputs, report, tensors
-from .host import legacy
 from .host.denoiser import latent_channels, pixels_per_position
+from .host.photo import keep_photo, keeps_photo
 from .interpolate_embedding import interpolated
-
-if legacy.LEGACY:
-    from .host.legacy import keep_photo, keeps_photo
-else:
-    from .host.keeping import keep_photo, keeps_photo
 
 
 class KeepPhoto:

@@ -60,7 +60,7 @@ class LoadEdit:
     def load(self, model, edit, strength, node_id=None):
         saved = edit_file.load(edits.path_of(edit))
         base, name = edits.base_of(model), quoted(str(saved.about["base"])) or "an unknown checkpoint"
-        # What diffusers names its weights says nothing about a host's model, so it is for the host to take all of it.
+        # diffusers and ComfyUI key names differ, so skip the fingerprint. The host checks that every layer fits.
         by_diffusers = "pipeline" in saved.about
         another_kind = ValueError(f"{edit} was tuned on {name}, a model of another kind: load that checkpoint.")
         if not by_diffusers and not saved.base.same_kind(base):

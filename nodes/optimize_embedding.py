@@ -49,8 +49,8 @@ class OptimizeEmbedding:
                         "step": 1e-5,
                         "round": False,
                         "tooltip": "Adam's step, as a share of the size of the text's numbers, so that one value suits "
-                        "every text encoder. Higher moves further from the text, which reconstructs better and gives "
-                        "eta more to undo. 0.002-0.05.",
+                        "every text encoder. Higher moves further from the text, which reconstructs better "
+                        "and asks for a larger eta. 0.002-0.05.",
                     },
                 ),
                 "schedule": widgets.SCHEDULE,

@@ -145,7 +145,7 @@ class PickEdit:
         names = [f"eta {value:g}" + (f" #{place + 1}" if several else "") for value, place in places]
         lines = _lines(ranking, names)
         summary = {"number": best + 1, "forward_equivalents": ranking.forward_equivalents}
-        # Not for want of a chart is the pick of a whole sweep lost.
+        # A chart that fails must not lose the result.
         try:
             drawn = _draw(ranking, names)
         except ChartError as error:

@@ -13,7 +13,7 @@ from .tensors import text_tensors
 
 def model(name: str, value: Any) -> Any:
     base = getattr(value, "model", None)
-    if not all(hasattr(base, part) for part in ("diffusion_model", "latent_format", "model_sampling", "model_config")):
+    if not all(hasattr(base, part) for part in ("latent_format", "model_config")):
         raise ValueError(f"The {name} is no MODEL: connect the MODEL of Load Checkpoint.")
     return value
 

@@ -7,7 +7,7 @@ from ..imagic.denoiser import Conditioning
 
 # Tensors of an entry that are not what a text encoder made.
 NOT_TEXT = {"concat_latent_image", "concat_mask", "concat_image", "mask", "t5xxl_weights"}
-# Pixels to a latent position that there are.
+# Known autoencoder factors, in pixels per latent position.
 AUTOENCODERS = (8, 16, 32, 4, 2, 1)
 
 

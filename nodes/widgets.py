@@ -26,13 +26,13 @@ SAMPLES = (
         "steadier, and costs time in proportion.",
     },
 )
-# Off: it costs a third of the time, and most models in use fit without. The error of a GPU that is short names it.
+# Off: it costs a third of the time, and most models in use fit without. The out-of-memory message suggests it.
 GRADIENT_CHECKPOINTING = (
     "BOOLEAN",
     {
         "default": False,
         "advanced": True,
-        "tooltip": "Compute each block again instead of remembering it: about a third slower, a fraction of the "
+        "tooltip": "Compute each block again instead of remembering it: a third to a half slower, a fraction of the "
         "memory.",
     },
 )

@@ -50,7 +50,7 @@ def compare(host: hosts.Host, packs: list[Path], home: Path = HOME) -> Outcome:
 
 
 def packs_in(folder: Path) -> list[Path]:
-    """The packs in a folder of them: what ComfyUI would import."""
+    """The packs in a folder that are folders themselves, as nearly all are."""
     return sorted(path for path in folder.iterdir() if (path / "__init__.py").is_file())
 
 
@@ -66,6 +66,8 @@ def _edit(host: hosts.Host, home: Path, packs: list[Path]) -> tuple[list[bytes],
         outputs = client.run(graph).outputs
         images = [image for node in sorted(outputs) for image in outputs[node].get("images", [])]
         pictures = [Image.open(io.BytesIO(client.view(image))).tobytes() for image in images]
+    if not pictures:
+        raise ClientError("the demo's edit gave no pictures")
     log = server.log.read_text(encoding="utf-8", errors="replace")
     return pictures, {Path(path).name: reason for path, reason in FAILED.findall(log)}
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..denoiser import Conditioning
 
 
-class StableDiffusion:
+class PipelineFamily:
     """A pipeline's network and texts; what a family leaves out is as in Stable Diffusion 1 and 2."""
 
     part = "unet"  # of the pipeline
@@ -41,7 +41,7 @@ class StableDiffusion:
         return self.network(noisy, timestep, encoder_hidden_states=text["cross_attn"]).sample
 
 
-class StableDiffusionXL(StableDiffusion):
+class StableDiffusionXL(PipelineFamily):
     def predict(self, noisy: Tensor, timestep: Tensor, text: Conditioning) -> Tensor:
         pooled = text["pooled_output"]
         size = tuple(length * self.pipeline.vae_scale_factor for length in noisy.shape[-2:])
@@ -51,7 +51,7 @@ class StableDiffusionXL(StableDiffusion):
         return self.network(noisy, timestep, encoder_hidden_states=tokens, added_cond_kwargs=added).sample
 
 
-class StableDiffusion3(StableDiffusion):
+class StableDiffusion3(PipelineFamily):
     part, multiple = "transformer", 2
     prompt_options: ClassVar[dict] = {"do_classifier_free_guidance": True, "prompt_2": None, "prompt_3": None}
 
@@ -60,7 +60,7 @@ class StableDiffusion3(StableDiffusion):
         return self.network(noisy, tokens, pooled_projections=pooled, timestep=timestep).sample
 
 
-class Packed(StableDiffusion):
+class Packed(PipelineFamily):
     """Families whose network takes patches of 2 x 2 latent positions as tokens, and timesteps from 0 to 1."""
 
     part, multiple = "transformer", 2
@@ -118,7 +118,7 @@ def _uncompiled(network: nn.Module | None) -> nn.Module | None:
     return getattr(network, "_orig_mod", network)
 
 
-def family_of(pipeline: DiffusionPipeline) -> StableDiffusion:
+def family_of(pipeline: DiffusionPipeline) -> PipelineFamily:
     """How to use a pipeline's network.
 
     Raises:
@@ -129,7 +129,7 @@ def family_of(pipeline: DiffusionPipeline) -> StableDiffusion:
     families = {
         "UNet2DConditionModel": StableDiffusionXL
         if config.get("addition_embed_type") == "text_time"
-        else StableDiffusion,
+        else PipelineFamily,
         "SD3Transformer2DModel": StableDiffusion3,
         "FluxTransformer2DModel": Flux,
         "QwenImageTransformer2DModel": QwenImage,

@@ -53,7 +53,7 @@ def has_code_inside(model) -> bool:
     )
 
 
-# Of the formats that hosts without `spacial_downscale_ratio` know; all others have eight.
+# For hosts without `spacial_downscale_ratio`. The default is 8.
 _PIXELS = {"SC_Prior": 42, "SC_B": 4, "LTXV": 32, "Wan22": 16, "HunyuanImage21": 32, "ChromaRadiance": 1}
 
 

@@ -89,7 +89,7 @@ def _complaint(name: str) -> str | None:
     if not all(parts):
         return ", with a folder that has no name: use letters and numbers between slashes"
     if any(part.startswith(".") for part in parts):
-        return ", which would be hidden: let no part of it begin with a dot"
+        return ", which would be hidden: remove the dot at the start"
     if any(part != part.strip() or part.endswith(".") for part in parts):
         return ", which Windows cannot hold: let no part of it begin with a space, or end with a space or a dot"
     if any(RESERVED.fullmatch(part) for part in parts):

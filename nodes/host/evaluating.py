@@ -1,7 +1,7 @@
 """Asking a model in ComfyUI without training it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import comfy.model_management
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
 from .denoiser import HostDenoiser, running
-from .memory import sampling_needs
+from .memory import sampling_needs, spared
 from .probe import corner, errors_as_a_sentence
 
 
@@ -29,8 +29,9 @@ def evaluating(
     Raises:
         ValueError: the model does not run on these.
     """
-    comfy.model_management.load_models_gpu([model], memory_required=sampling_needs(model, samples))
-    with running(model):
+    with spared(), ExitStack() as stack:
+        comfy.model_management.load_models_gpu([model], memory_required=sampling_needs(model, samples))
+        stack.enter_context(running(model))
         device = model.load_device
         latents = model.model.process_latent_in(samples).to(device, torch.float32)
         texts = [{name: tensor.to(device) for name, tensor in text.items()} for text in texts]

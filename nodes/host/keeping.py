@@ -15,7 +15,7 @@ from torch import Tensor
 from ...imagic.denoiser import Conditioning
 from ...imagic.interpolation import interpolate
 from ...imagic.keeping import kept_prediction
-from .latents import Unfinished, like, starting_points
+from .latents import Unfinished, fitted_to, starting_points
 from .rehearsal import Rehearsal, twice, with_the_same_noise
 
 KEY = "imagic_keep_photo"
@@ -66,7 +66,7 @@ class PhotoKeeper:
         guider, count = executor.class_obj, len(noise)
         if len(rest.get("latent_shapes", [None])) > 1:
             raise ValueError(
-                "Keep Photo keeps a picture alone, and this latent holds more: give it a picture's latent."
+                "Keep Photo works on pictures, and this latent also holds video or sound: use a picture's latent."
             )
         if not guider.conds.get("positive"):
             raise ValueError("Keep Photo finds no positive conditioning in this guider: take a CFGGuider.")
@@ -74,7 +74,7 @@ class PhotoKeeper:
         both = torch.cat([edit, companion])
         if "latent_shapes" in rest:
             rest["latent_shapes"] = [both.shape]
-        if mask is not None:
+        if mask is not None and mask.shape != noise.shape:  # newer hosts have prepared it
             mask = comfy.sampler_helpers.prepare_mask(mask, noise.shape, guider.model_patcher.load_device)
         # Asked before the run: some samplers write into their levels.
         finishes = float(sigmas[-1]) == 0
@@ -91,8 +91,11 @@ class PhotoKeeper:
         if not finishes:
             self.unfinished.add(edit, companion, run.steps)
             return edit
-        # Some samplers stop a little short of no noise. The photo shows by how much.
-        return edit + (like(self.photo, companion) - companion)
+        return edit + self.left_over(companion)
+
+    def left_over(self, companion: Tensor) -> Tensor:
+        """What a sampler is short of, as the photo shows: some stop before all noise is gone."""
+        return fitted_to(companion, self.photo) - companion
 
 
 class Run:
@@ -127,21 +130,21 @@ class Run:
         """
         conds, optimized = self.guider.conds, self.keeper.optimized
         edits, photos = [], []
-        for number, entry in enumerate(conds["positive"]):
+        for entry in conds["positive"]:
             own = {name: entry[name] for name in optimized if entry.get(name) is not None}
             # Of one length, as far as the host does not see to it itself.
             ends = (interpolate(optimized, own, eta) for eta in (1, 0))
             for entries, text in zip((edits, photos), ends, strict=True):
-                entries.append({**entry, **text, KEY: number})
+                entries.append({**entry, **text})
         conds["positive"], conds[KEY] = edits, photos
 
     def _join_texts(self) -> None:
         """One entry for both halves of the batch: its tensors hold the edit's text, then the photo's."""
         conds = self.guider.conds
-        photos = {entry[KEY]: entry for entry in conds.pop(KEY)}
+        # The host may have added entries, for the areas of other conditionings, and to both lists the same.
+        pairs = zip(conds["positive"], conds.pop(KEY), strict=True)
         conds["positive"] = [
-            {**entry, "model_conds": self._joined(entry["model_conds"], photos[entry[KEY]]["model_conds"])}
-            for entry in conds["positive"]
+            {**edit, "model_conds": self._joined(edit["model_conds"], photo["model_conds"])} for edit, photo in pairs
         ]
 
     def _joined(self, edit: dict, photo: dict) -> dict:
@@ -162,12 +165,12 @@ class Run:
     def sample(self, executor, guider, sigmas, extra_args, callback, noise, latent, mask=None, disable_pbar=False):
         """A SAMPLER_SAMPLE wrapper: the host has prepared everything, and no step has been taken."""
         self.sigmas, self.latent = sigmas, latent[: self.count]
-        self.photo = guider.inner_model.process_latent_in(like(self.keeper.photo, latent))
-        self.region = like(self.keeper.region, latent)
+        self.photo = guider.inner_model.process_latent_in(fitted_to(latent, self.keeper.photo))
+        self.region = fitted_to(latent, self.keeper.region)
         self._join_texts()
 
-        def without_model(noise: Tensor, latent: Tensor) -> None:
-            executor(guider, sigmas.clone(), {**extra_args}, None, noise, latent, None, True)
+        def without_model(noise: Tensor, latent: Tensor) -> Tensor:
+            return executor(guider, sigmas.clone(), {**extra_args}, None, noise, latent, None, True)
 
         self.rehearsal = Rehearsal(self.photo)
         self.rehearsal.run(without_model, noise[self.count :], latent[self.count :], executor.class_obj)

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 LIMIT = 64  # unfinished samples that are remembered, each the size of a latent
-RELATED = 0.5  # how far a latent may be from a photo that it is an edit of, in the photo's contrast, where it is kept
+# How far a latent may be from the photo that it is an edit of, in the photo's contrast: where the photo is kept, and on
+# the whole where all of it may change. Two pictures that have nothing in common are 1.4 apart.
+KEPT, CHANGED = 0.5, 1.0
 
 
-def like(tensor: Tensor, latent: Tensor) -> Tensor:
+def fitted_to(latent: Tensor, tensor: Tensor) -> Tensor:
     """A tensor [1, C, H, W] on the device of a latent, with the latent's number of dimensions."""
     between = [1] * (latent.ndim - tensor.ndim)
     return tensor.view(*tensor.shape[:2], *between, *tensor.shape[2:]).to(latent.device, latent.dtype)
@@ -28,20 +30,20 @@ class Unfinished:
             steps: predictions so far.
         """
         companion = companion.cpu()
-        # Those of a sweep of eta are one and the same.
+        # All eta of a sweep share one companion.
         companion = next((known for known, _ in self.entries.values() if torch.equal(known, companion)), companion)
-        self.entries[_name(edit)] = companion, steps
-        self.entries.move_to_end(_name(edit))
+        self.entries[_fingerprint(edit)] = companion, steps
+        self.entries.move_to_end(_fingerprint(edit))
         while len(self.entries) > LIMIT:
             self.entries.popitem(last=False)
 
     def find(self, latent: Tensor) -> tuple[Tensor, int] | None:
         """The companion and the number of predictions of a latent, if a run left it."""
-        return self.entries.get(_name(latent))
+        return self.entries.get(_fingerprint(latent))
 
 
-def _name(latent: Tensor) -> tuple:
-    """Of a latent, in 32 bits as in 16."""
+def _fingerprint(latent: Tensor) -> tuple:
+    """Survives rounding to 16 bits, which a host may hand latents on in."""
     values = latent.flatten()
     return tuple(latent.shape), tuple(values[:: max(1, len(values) // 64)].half().tolist())
 
@@ -58,21 +60,30 @@ def starting_points(
     Raises:
         ValueError: the latent is of another size than the photo, or another picture.
     """
-    photo, region = like(photo, latent), like(region, latent)
+    photo, region = fitted_to(latent, photo), fitted_to(latent, region)
     if latent.shape[1:] != photo.shape[1:]:
         raise ValueError(
-            f"The sampler's latent is {_size(latent)}, but Keep Photo holds a photo of {_size(photo)}: give the "
+            f"The sampler's latent is {_size(latent)} and Keep Photo's photo {_size(photo)}: give the "
             "sampler the photo's own latent. For a second pass at another size, encode the photo at that size for a "
             "Keep Photo of its own, or use the MODEL that went into Keep Photo."
         )
     photos = photo.expand_as(latent)
-    if not noise.any():
-        companion, steps = unfinished.find(latent) or (latent, 0)
+    same = torch.equal(latent, photos)
+    if not noise.any() and not same:
+        known = unfinished.find(latent)
+        if known is None:
+            raise ValueError(
+                "This latent comes from a sampler that this Keep Photo did not see: give both samplers the same MODEL, "
+                "and change the first one's seed so that both run again."
+            )
+        companion, steps = known
         return latent, companion.to(latent), steps
     if (latent == latent[..., :1, :1]).all():  # an empty latent
         return photos, photos, 0
-    kept = (region == 0).expand_as(latent)
-    if kept.any() and (latent - photos)[kept].square().mean().sqrt() > RELATED * photo.std():
+    kept = (region == 0).expand_as(photo)
+    part, limit = (kept[0], KEPT) if kept.any() else (torch.ones_like(photo[0], dtype=torch.bool), CHANGED)
+    away = (latent - photos)[:, part].square().mean(1).sqrt().max()
+    if not same and away > limit * photo.std():
         raise ValueError(
             "The sampler's latent is another picture than the photo that Keep Photo holds: give the sampler the "
             "photo's own latent, or use the MODEL that went into Keep Photo."
@@ -81,5 +92,4 @@ def starting_points(
 
 
 def _size(latent: Tensor) -> str:
-    height, width = latent.shape[-2:]
-    return f"{latent.shape[1]} channels of {width} x {height}"
+    return " x ".join(map(str, latent.shape[1:]))

@@ -4,7 +4,6 @@ That host tells nobody where a run begins, which sampler draws, or what noise it
 samplers that `make demo` uses there, and refuses what it can tell it cannot serve.
 """
 
-import importlib.util
 from functools import partial
 
 import comfy.samplers
@@ -12,11 +11,10 @@ import torch
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
-from ...imagic.keeping import kept_prediction, reordered
+from ...imagic.keeping import kept_prediction, noise_of, reordered
 from .denoiser import model_conds
-from .latents import like
+from .latents import fitted_to
 
-LEGACY = importlib.util.find_spec("comfy.patcher_extension") is None
 WRAPPER, AFTER = "model_function_wrapper", "sampler_post_cfg_function"
 ROUNDING = 1e-2  # of a step's noise
 
@@ -68,7 +66,7 @@ class PhotoKeeper:
 
     def __call__(self, args: dict) -> Tensor:
         noisy, sigma, model = args["input"], args["sigma"], args["model"]
-        photo = model.process_latent_in(like(self.photo, noisy))
+        photo = model.process_latent_in(fitted_to(noisy, self.photo))
         if noisy.shape[1:] != photo.shape[1:]:
             raise ValueError(
                 f"The sampler's latent is {list(noisy.shape[-2:])} and Keep Photo's photo {list(photo.shape[-2:])}: "
@@ -76,11 +74,10 @@ class PhotoKeeper:
             )
         if any(entry.get(name) is not None for entry in args["cond"] for name in ("area", "control")):
             raise ValueError("Keep Photo needs a newer ComfyUI beside areas and ControlNets: update ComfyUI.")
-        region, level = like(self.region, noisy), float(sigma.max())
+        region, level = fitted_to(noisy, self.region), float(sigma.max())
         add_noise = partial(_add_noise, model, sigma)
         if self._begins(noisy, sigma):
-            nothing = torch.zeros_like(noisy)
-            self.noise = (noisy - add_noise(photo, nothing)) / add_noise(nothing, torch.ones_like(noisy))
+            self.noise = noise_of(noisy, photo.expand_as(noisy), add_noise)
             self.model, self.highest, self.steps = model, level, 0
             self.source = self._photo_text(args["cond"], noisy)
         self.level = level

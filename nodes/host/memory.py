@@ -39,8 +39,8 @@ def sampling_needs(model, samples: Tensor) -> float:
 def training_keeps(trial: Trial, latent: Tensor, noise_samples: int) -> float:
     """Bytes that training holds beside the model and the forward pass at work.
 
-    What autograd keeps grows with the positions of a latent, but for the share of the text's tokens, which counts as if
-    it grew too. Adam holds an fp32 copy of what is trained, its gradient and two moments.
+    What autograd keeps is scaled by the number of positions. This overestimates the text's share, which does not grow.
+    Adam holds an fp32 copy of what is trained, its gradient and two moments.
     """
     at_a_time = min(noise_samples, samples_per_forward(latent))
     positions = at_a_time * latent[:1].numel() / corner(latent).numel()

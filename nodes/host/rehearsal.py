@@ -19,8 +19,10 @@ def with_the_same_noise(sampler, noise: Tensor, seed: int | None):
     function = getattr(sampler, "sampler_function", None)
     if function is None or "noise_sampler" not in inspect.signature(function).parameters:
         return sampler
+    if sampler.extra_options.get("noise_sampler") is not None:
+        return sampler  # somebody's own, which the rehearsal asks
     # Not the noise that the host begins with at the same seed.
-    generator = torch.Generator().manual_seed((seed or 0) + 1)
+    generator = torch.Generator().manual_seed(((seed or 0) + 1) % 2**64)
 
     def both(sigma: Tensor, sigma_next: Tensor) -> Tensor:
         return twice(torch.randn(noise.shape, generator=generator).to(noise))
@@ -48,7 +50,7 @@ class Rehearsal:
         """
         self.photo, self.alike, self.reads_unguided = photo, True, False
 
-    def run(self, sample: Callable[[Tensor, Tensor], None], noise: Tensor, latent: Tensor, sampler) -> None:
+    def run(self, sample: Callable[[Tensor, Tensor], Tensor], noise: Tensor, latent: Tensor, sampler) -> None:
         """
         Args:
             sample: runs the sampler on noise and latents [2N, C, ...].
@@ -58,7 +60,8 @@ class Rehearsal:
             ValueError: the sampler adds other noise to one half than to the other.
         """
         with torch.random.fork_rng([latent.device] if latent.device.type == "cuda" else []):
-            sample(twice(noise), twice(latent))
+            end = sample(twice(noise), twice(latent))
+        self.alike &= torch.equal(*end.chunk(2))
         if not self.alike:
             function = getattr(sampler, "sampler_function", sampler)
             name = getattr(function, "__name__", type(function).__name__).removeprefix("sample_")

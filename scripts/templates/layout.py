@@ -82,13 +82,15 @@ class Layout:
         content = self.graph[str(number)]
         kind, values = content["class_type"], content["inputs"]
         inputs, widgets = [], []
-        for name, spec in self._declared(kind):
+        declared = list(self._declared(kind))
+        for name, spec in declared:
             options = spec[1] if len(spec) > 1 else {}
             is_widget = (isinstance(spec[0], list) or spec[0] in WIDGETS) and not options.get("forceInput")
             if is_widget:
                 widgets.append(values[name])
                 # The graph editor's own widgets: what becomes of a seed after a run, and an upload button.
-                if name == "seed":
+                # Newer pages have the former only where a node wants it. At the end, a value too many does no harm.
+                if name == "seed" and (options.get("control_after_generate") is not False or name == declared[-1][0]):
                     widgets.append("fixed")
                 if options.get("image_upload"):
                     widgets.append("image")

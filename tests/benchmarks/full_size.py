@@ -108,7 +108,7 @@ def markdown() -> str:
         return ""
     lines = [
         f"{HEADING}\nRandom weights, fp32, {PIXELS} px, {STEPS} steps of each stage (two noisy latents a step, "
-        f"a validation set of 8 before and after; B with checkpointing) and {STEPS} of sampling that keep the photo. "
+        f"validation before and after; B with checkpointing) and {STEPS} of sampling that keep the photo. "
         "Peak memory is the process's, the diffusion model's weights included, without text encoder and autoencoder.\n",
         "| model | A | B | sampling |",
         "|---|---|---|---|",

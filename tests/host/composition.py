@@ -11,7 +11,7 @@ from .families import family
 from .families.rows import FAMILIES
 
 STEPS, CFG = 4, 3.0
-PLAIN = {"sampler": "euler", "scheduler": "normal", "latent": None, "denoise": 1.0}
+PLAIN = {"sampler": "euler", "scheduler": "normal", "latent": None, "negative": None, "denoise": 1.0, "seed": 1}
 
 # Node -> its widgets, where defaults will not do on a model and a run this small.
 NODES = {
@@ -70,10 +70,12 @@ class Bench:
         self.target = studio.text("a red bird jumping in the desert at night")
 
     @in_inference_mode
-    def keep(self, model=None):
-        mask = torch.zeros(1, self.side, self.side)
-        mask[:, self.side // 4 :] = 1
-        arguments = {"optimized": self.optimized, "target": self.target, "threshold": 0.4, "region": mask}
+    def keep(self, model=None, region: torch.Tensor | str | None = "lower"):
+        """A MODEL that keeps the photo, by default in its upper quarter alone."""
+        if region == "lower":
+            region = torch.zeros(1, self.side, self.side)
+            region[:, self.side // 4 :] = 1
+        arguments = {"optimized": self.optimized, "target": self.target, "threshold": 0.0, "region": region}
         model = self.model if model is None else model
         return self.studio.nodes["ImagicKeepPhoto"]().keep(model, self.latent, **arguments)["result"][0]
 
@@ -90,7 +92,15 @@ class Bench:
         latent = self.latent if wanted["latent"] is None else wanted["latent"]
         names = (wanted["sampler"], wanted["scheduler"])
         return host_nodes.common_ksampler(
-            model, 1, STEPS, CFG, *names, positive, self.negative, latent, denoise=wanted["denoise"]
+            model,
+            wanted["seed"],
+            STEPS,
+            CFG,
+            *names,
+            positive,
+            wanted["negative"] or self.negative,
+            latent,
+            denoise=wanted["denoise"],
         )[0]["samples"]
 
     def noise(self):

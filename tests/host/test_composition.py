@@ -20,7 +20,7 @@ from .composition import CFG, FOR_UNETS, HAS_WRAPPERS, KNOWN, NODES, STEPS, Benc
 
 EXACT = 1e-4  # RMS at eta 0, of the deviation of the photo's latent
 EDITED = 0.05, 1.5  # the least and the most that the target changes, likewise
-ANY = 1e-3, math.inf  # a network with random weights knows no measure
+ANY = 1e-3, math.inf  # where the model alone draws nothing sensible either, as with random weights
 FOUND: dict[str, float | None] = {}  # cell -> RMS at eta 0, None where refused
 
 
@@ -39,16 +39,8 @@ def flow(studio):
 def check(request):
     """Draws a cell at eta 0 and at the target. `draw` takes a conditioning."""
 
-    def run(bench, draw, refusable: bool = False, change: tuple | None = EDITED) -> None:
-        cell = request.node.name
-        try:
-            at_zero = bench.away(draw(bench.optimized))
-        except ValueError:
-            FOUND[cell] = None
-            if not refusable:
-                raise
-            return
-        FOUND[cell] = at_zero
+    def run(bench, draw, change: tuple | None = EDITED) -> None:
+        FOUND[request.node.name] = at_zero = bench.away(draw(bench.optimized))
         assert at_zero <= EXACT
         if change:
             assert change[0] < bench.away(draw(bench.target)) < change[1]
@@ -56,11 +48,23 @@ def check(request):
     return run
 
 
+@pytest.fixture
+def check_refused(request):
+    """Draws a cell that a sentence refuses."""
+
+    def run(draw, sentence: str) -> None:
+        FOUND[request.node.name] = None
+        with pytest.raises(ValueError, match=sentence):
+            draw()
+
+    return run
+
+
 @pytest.fixture(scope="module", autouse=True)
-def results(pytestconfig, comfyui):
-    """Write down what was found, if asked to, when the last test is over."""
+def results(request, pytestconfig, comfyui):
+    """Write down what was found, if asked to, when the last test is over and none has failed."""
     yield
-    if pytestconfig.getoption("--write-composition") and FOUND:
+    if pytestconfig.getoption("--write-composition") and not request.session.testsfailed:
         path = hosts.ROOT / "tests" / "composition.json"
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         exact = [rms for rms in FOUND.values() if rms is not None]
@@ -105,6 +109,9 @@ def test_a_sampler_that_adds_noise_of_its_own_is_refused_before_the_first_step(b
     with pytest.raises(ValueError, match="adds noise of its own"):
         bench.sample(bench.keep(), bench.optimized)
     if HAS_WRAPPERS:
+        part = (1, STEPS, CFG, "euler", "normal", bench.optimized, bench.negative, bench.latent, 0, 1, "enable")
+        with torch.inference_mode(), pytest.raises(ValueError, match="adds noise of its own"):
+            host_nodes.KSamplerAdvanced().sample(bench.keep(), "enable", *part)
         assert not calls
 
 
@@ -205,6 +212,18 @@ def test_two_custom_samplers_in_turn(bench, check, name, place):
     check(bench, draw)
 
 
+@pytest.mark.parametrize("first", ["base", "other"] if HAS_WRAPPERS else [])
+def test_a_latent_that_another_model_left_noise_in(bench, check_refused, first):
+    """Nothing says how much of it is noise and how much an edit."""
+    model = bench.keep()
+    levels = "enable", 1, STEPS, CFG, "euler", "normal", bench.target, bench.negative, bench.latent
+    with torch.inference_mode():
+        other = bench.model if first == "base" else bench.keep()
+        half = host_nodes.KSamplerAdvanced().sample(other, *levels, 0, 2, "enable")[0]
+        rest = ("disable", *levels[1:-1], half, 2, STEPS, "disable")
+        check_refused(lambda: host_nodes.KSamplerAdvanced().sample(model, *rest), "both run again")
+
+
 def edited(conditioning: list, **extras) -> list:
     return [[tokens, {**rest, **extras}] for tokens, rest in conditioning]
 
@@ -215,6 +234,16 @@ ENTRIES = {
     "timesteps": lambda text: edited(text, start_percent=0.0, end_percent=0.5) + edited(text, start_percent=0.5),
     "strength": lambda text: edited(text, strength=0.7) + text,
 }
+NEGATIVES = {
+    "area": lambda text: edited(text, area=(4, 8, 4, 0)),
+    "area and all": lambda text: edited(text, area=(4, 8, 4, 0)) + text,
+}
+
+
+@pytest.mark.parametrize("name", NEGATIVES if HAS_WRAPPERS else [])
+def test_negative_entries(bench, check, name):
+    model, negative = bench.keep(), NEGATIVES[name](bench.negative)
+    check(bench, lambda text: bench.sample(model, text, negative=negative), change=ANY)
 
 
 @pytest.mark.parametrize("name", ENTRIES if HAS_WRAPPERS else [])
@@ -281,6 +310,32 @@ def test_a_latent_with_a_mask(bench, check, sampler, mask, differential):
     check(bench, lambda text: bench.sample(model, text, sampler=sampler, latent=latent))
 
 
+@pytest.mark.parametrize("sampler", ["euler", "ddim"] if HAS_WRAPPERS else [])
+def test_each_of_a_batch_has_its_own_mask(bench, sampler):
+    model = bench.keep(region=torch.ones(1, 64, 64))
+    upper = torch.zeros(1, 64, 64)
+    upper[:, :32] = 1
+    latent = {"samples": bench.photo.repeat(2, 1, 1, 1), "noise_mask": torch.cat([upper, 1 - upper])}
+    change = (bench.sample(model, bench.target, sampler=sampler, latent=latent) - bench.photo).abs().mean((1, 3))
+    for picture, there in enumerate((slice(None, 4), slice(4, None))):
+        assert change[picture, there].mean() > 0.1
+        assert change[picture].sum() == pytest.approx(float(change[picture, there].sum()), rel=1e-4)
+
+
+def test_the_largest_seed(bench):
+    bench.sample(bench.keep(), bench.optimized, sampler="euler_ancestral" if HAS_WRAPPERS else "euler", seed=2**64 - 2)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "heun", "dpmpp_2m", "euler_ancestral"] if HAS_WRAPPERS else [])
+def test_the_photo_itself_is_where_the_sampler_ends(bench, monkeypatch, sampler):
+    """So the result is not made exact by what is put right at the end."""
+    keeper = bench.studio.module("nodes.host.keeping").PhotoKeeper
+    before, short = keeper.left_over, []
+    monkeypatch.setattr(keeper, "left_over", lambda self, photo: short.append(before(self, photo)) or short[-1])
+    bench.sample(bench.keep(), bench.target, sampler=sampler)
+    assert short[0].square().mean().sqrt() < EXACT * bench.photo.std()
+
+
 def test_an_empty_latent_stands_for_the_photo(bench, check):
     model, empty = bench.keep(), {"samples": torch.zeros_like(bench.photo)}
     check(bench, lambda text: bench.sample(model, text, latent=empty))
@@ -298,11 +353,14 @@ def test_a_second_pass_over_the_result(bench, check):
 
 OTHERS = {
     "upscaled": lambda photo: torch.nn.functional.interpolate(photo, scale_factor=1.5),
-    "another picture": lambda photo: photo.flip(-1) + photo.flip(-2),
+    "another": lambda photo: -photo,
+    "one of three": lambda photo: torch.cat([photo, -photo, photo]),
 }
 
 
+@pytest.mark.parametrize("threshold", ["region", 0.0])
 @pytest.mark.parametrize("name", OTHERS if HAS_WRAPPERS else ["upscaled"])
-def test_a_latent_of_another_picture(bench, check, name):
-    model = bench.keep()
-    check(bench, lambda text: bench.sample(model, text, latent={"samples": OTHERS[name](bench.photo)}), refusable=True)
+def test_a_latent_of_another_picture(bench, check_refused, name, threshold):
+    model = bench.keep() if threshold == "region" else bench.keep(region=None)
+    latent = {"samples": OTHERS[name](bench.photo)}
+    check_refused(lambda: bench.sample(model, bench.optimized, latent=latent), "photo's own latent")

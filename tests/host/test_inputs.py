@@ -158,6 +158,7 @@ def good(studio, tmp_path_factory):
         "ImagicOptimizeEmbedding": stage,
         "ImagicFineTuneUNet": {**stage, "tune": "LoRA", "rank": 1, "gradient_checkpointing": False},
         "ImagicInterpolateEmbedding": {**ends, "eta": 1.0, "sweep": ""},
+        "ImagicEditRegion": {"model": tuned, "latent": small, **ends, "threshold": 0.4},
         "ImagicKeepPhoto": {"model": tuned, "latent": small, **ends, "threshold": 0.4, "region": torch.ones(1, 64, 64)},
         "ImagicEditSheet": {**sweep, "cell": [64], "winner": [1]},
         "ImagicLossChart": {"loss": loss, "title": "A"},

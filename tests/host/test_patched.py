@@ -39,8 +39,9 @@ def test_a_lora_beside_the_layers_trains_as_one_in_them(studio, losses):
     loads = sd.load_bypass_lora_for_models, sd.load_lora_for_models
     beside, inside = (load(studio.model, None, lora, 1.0, 0.0)[0] for load in loads)
     without, expected, found = losses(studio.model), losses(inside), losses(beside)
-    assert found == pytest.approx(expected, rel=1e-4)
-    assert found != pytest.approx(without, rel=1e-4)
+    # To the rounding of the two ways, which Adam makes whole steps of where gradients are near zero.
+    assert found == pytest.approx(expected, rel=1e-3)
+    assert found != pytest.approx(without, rel=1e-3)
     assert losses(studio.model) == without
 
 

@@ -121,3 +121,15 @@ def test_the_model_sees_sample_and_photo_through_the_same_other_noise():
         sample, source = seen[step]
         torch.testing.assert_close(source, adding(photo.expand(SHAPE), reordered(noise, step)))
         torch.testing.assert_close(sample - source, 0.25 * change)
+
+
+def test_a_level_without_noise_shows_the_sample_as_it_is():
+    photo, sample = torch.randn(1, *SHAPE[1:]), torch.randn(SHAPE)
+
+    def predict(sample, source):
+        return sample, source
+
+    clean = kept_prediction(
+        predict, sample, photo.expand(SHAPE), photo, torch.ones(1, 1, 8, 8), lambda clean, noise: clean + 0 * noise, 3
+    )
+    torch.testing.assert_close(clean, sample)

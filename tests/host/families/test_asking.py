@@ -40,7 +40,9 @@ def test_a_sweep_is_ranked_by_the_model_alone(workbench, name):
     photo, align = bench.latent["samples"], bench.module("nodes.pick_edit")._alignment_by_model
     latents = torch.cat([photo, photo, photo.flip(-1), -photo])  # the photo, and three pictures of it to choose from
     with torch.inference_mode():
-        alignment = align(bench.model, latents, bench.negative, bench.target, 2)
+        single = bench.module("nodes.inputs").single_entry
+        (start, fixed), (end, _) = single(bench.negative), single(bench.target)
+        alignment = align(bench.model, latents, start, end, fixed, 2)
     assert alignment.shape == (3,)
     assert alignment[0] == 0
     assert torch.isfinite(alignment).all()
