@@ -62,17 +62,22 @@ class EditRegion:
     @inputs.checked
     def find(self, model, latent, optimized, target, threshold):
         started = time.monotonic()
-        mask = as_mask(region(model, latent, optimized, target, threshold), pixels_per_position(model))
+        photo = photo_of(model, latent)
+        mask = as_mask(region(model, photo, optimized, target, threshold), pixels_per_position(model))
         picture = mask.unsqueeze(-1).expand(-1, -1, -1, 3)
         answer = report.spent((mask, picture), FORWARD_EQUIVALENTS, time.monotonic() - started)
         answer["ui"] |= preview(picture)
         return answer
 
 
-def region(model, latent: dict, optimized: list, target: list, threshold: float) -> Tensor:
-    """The region at the latent's resolution, [1, 1, ...], 0..1, on the CPU."""
+def photo_of(model, latent: dict) -> Tensor:
+    """The photo's latent, [1, C, ...], if MODEL can edit it."""
     inputs.trainable(model)
-    photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
+    return inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
+
+
+def region(model, photo: Tensor, optimized: list, target: list, threshold: float) -> Tensor:
+    """The region at the latent's resolution, [1, 1, ...], 0..1, on the CPU."""
     inputs.single_entry(optimized, "optimized")
     wanted, _ = inputs.single_entry(target, "target")
     # Of the target's length, which counts where text and picture attend to each other.

@@ -4,7 +4,7 @@ import time
 
 from ..imagic.region import FORWARD_EQUIVALENTS
 from . import edit_region, inputs, report, tensors
-from .host.denoiser import latent_channels, pixels_per_position
+from .host.denoiser import pixels_per_position
 from .host.photo import keep_photo, keeps_photo
 from .interpolate_embedding import interpolated
 
@@ -51,16 +51,15 @@ class KeepPhoto:
     @inputs.checked
     def keep(self, model, latent, optimized, target, threshold, region=None):
         started = time.monotonic()
-        inputs.trainable(model)
+        photo = edit_region.photo_of(model, latent)
         if keeps_photo(model):
             raise ValueError("This MODEL keeps a photo already: connect the MODEL that went into the other Keep Photo.")
-        photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
         text, _ = inputs.single_entry(optimized, "optimized")
         if len(target) == 1:
             text, _ = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
         inputs.readable(model, text)
         if region is None:
-            area, cost = edit_region.region(model, latent, optimized, target, threshold), FORWARD_EQUIVALENTS
+            area, cost = edit_region.region(model, photo, optimized, target, threshold), FORWARD_EQUIVALENTS
         else:
             area, cost = tensors.region(region, photo, pixels_per_position(model)), 0
         outputs = (keep_photo(model, photo, text, area), edit_region.as_mask(area, pixels_per_position(model)))
