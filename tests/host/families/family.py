@@ -31,8 +31,6 @@ class Family:
     inside: str = ""  # what checkpoints put before the names of the network's own
     adjust: Callable[[nn.Module], None] = lambda network: None  # makes smaller what no config reaches
     note: str = ""
-    learning_rate: float = 0.03  # of stage A; higher where a random network hardly listens to the text
-    samples: int = 4  # of a step of stage A; more where noise hides what the text does
     variant: bool = False  # the network of another row, told apart by its sampling alone
     bare: bool = False  # without a network, for what is refused by its config
     needs: str = ""  # a parameter of the network that tells the family from an older one
@@ -122,14 +120,6 @@ def randomize(network: nn.Module, seed: int = 0) -> None:
     for name, buffer in network.named_buffers():
         if name.endswith("pos_embed"):
             buffer.copy_(torch.randn(buffer.shape, generator=generator))
-
-
-@torch.inference_mode()
-def conditioning(family: Family, seed: int) -> list:
-    """A CONDITIONING as the family's text encoders give it; what they would say is random."""
-    generator = torch.Generator().manual_seed(seed)
-    text = {name: torch.randn(1, *shape, generator=generator) for name, shape in family.text.items()}
-    return [[text.pop("cross_attn"), {**text, **family.fixed}]]
 
 
 @torch.inference_mode()

@@ -32,8 +32,6 @@ NEWER_TRANSFORMERS = [
         {**SMALL_Z_IMAGE, "decoder_hidden_size": 16, "decoder_max_freqs": 2, "decoder_in_channels": 3072},
         (3, 64, 64),
         TEXT,
-        learning_rate=0.1,
-        samples=16,
     ),
     Family(
         "PixelDiT",
@@ -53,8 +51,6 @@ NEWER_TRANSFORMERS = [
         (3, 64, 64),
         TEXT,
         inside="core.",
-        learning_rate=0.3,
-        samples=16,
     ),
     Family(
         "HiDream-I1",
@@ -156,7 +152,6 @@ NEWER_TRANSFORMERS = [
         {"features": 32, "heads": 2, "kvheads": 2, "txtdim": 8, "txtheads": 2, "txtkvheads": 2, "tdim": 32},
         (16, 1, 16, 16),
         TEXT,
-        samples=16,
     ),
     Family(
         "Lens",
