@@ -31,6 +31,7 @@ class Family:
     inside: str = ""  # what checkpoints put before the names of the network's own
     adjust: Callable[[nn.Module], None] = lambda network: None  # makes smaller what no config reaches
     note: str = ""
+    faint: str = ""  # why its random network hears a text too little for the bound on gains
     variant: bool = False  # the network of another row, told apart by its sampling alone
     bare: bool = False  # without a network, for what is refused by its config
     needs: str = ""  # a parameter of the network that tells the family from an older one

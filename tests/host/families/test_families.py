@@ -11,7 +11,7 @@ from .rows import FAMILIES
 
 TUNE_MODES = ("LoRA", "LoRA all layers", "attention", "all weights")
 PAIRS = 32
-GAIN = 0.01
+GAIN = 0.002
 
 
 def rows(condition) -> list:

@@ -77,8 +77,7 @@ def calibrating(network: nn.Module, text: dict[str, Tensor]) -> Iterator[None]:
     As training would have made it do. Else a network would hear the massive channels alone, which are the same in every
     text. Layers behind a norm read as the others do, so what counts is the width of what they read.
     """
-    widths = {tensor.shape[-1] for tensor in text.values()}
-    known = set()
+    widths, known = {tensor.shape[-1] for tensor in text.values()}, set()
 
     def calibrate(layer: nn.Linear, args: tuple[Tensor]) -> None:
         if layer.in_features in widths and layer not in known:
