@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 PREFIX = "model.diffusion_model."
 
+# Another text changes what these random networks put out by at most two percent of it, or B's share is as small.
+FAINT = "its random test network hardly heeds a text: both stages improve on the photo, but by less than 0.2 %"
+
 
 @dataclass(frozen=True)
 class Family:

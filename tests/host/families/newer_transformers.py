@@ -20,7 +20,7 @@ from .configs import (
     Z_PIXEL,
     small_adapter,
 )
-from .family import Family
+from .family import FAINT, Family
 
 NEWER_TRANSFORMERS = [
     Family("Lumina 2", "Lumina2", LUMINA, SMALL_LUMINA, (16, 16, 16), TEXT, MASK),
@@ -46,11 +46,12 @@ NEWER_TRANSFORMERS = [
             "patch_depth": 2,
             "pixel_depth": 2,
             "txt_embed_dim": WIDTH,
-            "txt_max_length": 16,
+            "txt_max_length": TOKENS,
         },
         (3, 64, 64),
         TEXT,
         inside="core.",
+        faint=FAINT,
     ),
     Family(
         "HiDream-I1",

@@ -10,8 +10,8 @@ from .family import detect
 from .rows import FAMILIES
 
 TUNE_MODES = ("LoRA", "LoRA all layers", "attention", "all weights")
-PAIRS = 32
-GAIN = 0.002
+PAIRS = 32  # that gains are measured by: the stages' own four are too few to tell small ones
+GAIN = 0.002  # of the validation loss, that A and B by default take off at least
 
 
 def rows(condition) -> list:
@@ -65,7 +65,8 @@ def test_is_refused(workbench, family, found):
 
 @pytest.mark.parametrize("family", KNOWN)
 def test_is_edited(workbench, family, caplog, found, record_property):
-    found(family, "note" if family.note else "works", family.note)
+    note = family.note or family.faint
+    found(family, "note" if note else "works", note)
     bench = workbench(family)
     answer = bench.optimize()
     summary, optimized = answer["ui"]["imagic"][0], answer["result"][0]
@@ -90,7 +91,7 @@ def test_is_edited(workbench, family, caplog, found, record_property):
         assert bench.loss(tuned, optimized) == pytest.approx(summary["validation_after"], abs=0.02 * gain)
     gains = [round(1 - after / before, 4) for before, after in pairwise(levels)]
     record_property("gain", gains)
-    assert min(gains) > GAIN, gains
+    assert min(gains) > (0 if family.faint else GAIN), gains
     plain, checkpointed = bench.lora_gradients(optimized)
     # Some are zero but for rounding, as of what is added to all of a channel right before it is normalized.
     largest = max(gradient.abs().max() for gradient in plain)
