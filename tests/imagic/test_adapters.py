@@ -246,3 +246,22 @@ def test_only_what_a_lora_file_can_name_is_trained():
     network.blocks[0].scale_shift_table = nn.Parameter(torch.zeros(2, 8))
     network.norm = nn.BatchNorm1d(8)
     assert set(Weights(network, only_attention=False).masters) == before | {"norm.weight", "norm.bias"}
+
+
+@pytest.mark.parametrize("silent", ["inputs", "outputs", "mixed"])
+def test_a_layer_that_gets_or_gives_zeros_alone_keeps_the_unit_it_had(silent):
+    layer = nn.Linear(6, 8, bias=silent == "inputs")
+    network, x = Network(layer), torch.randn(3, 6)
+    adapter = LoRA(network, 2, 0)
+    before = adapter.units["blocks.0.layer"]
+    if silent == "outputs":
+        nn.init.zeros_(layer.weight)
+    with adapter.measuring():
+        network(x if silent == "outputs" else torch.zeros(3, 6))
+    assert adapter.units["blocks.0.layer"] == before
+    if silent == "mixed":  # what it computes of something else counts
+        with adapter.measuring():
+            network(torch.zeros(3, 6))
+            network(x)
+        assert 0 < adapter.units["blocks.0.layer"][1] < float("inf")
+        assert adapter.units["blocks.0.layer"] != before

@@ -4,7 +4,7 @@ import importlib
 
 import torch
 
-TOKENS, WIDTH = 6, 24
+TOKENS, WIDTH = 128, 24
 TEXT = {"cross_attn": (TOKENS, WIDTH)}
 MASK = {"attention_mask": torch.ones(1, TOKENS, dtype=torch.long)}
 

@@ -9,7 +9,7 @@ import torch
 
 from scripts import families, hosts
 
-FOUND: dict[str, dict[str, str]] = {}
+FOUND: dict[str, dict] = {}
 
 
 class Workbench:
@@ -17,16 +17,26 @@ class Workbench:
 
     def __init__(self, pack, row, model=None):
         # Not at the top: pytest reads this file before the host can be imported.
-        family = importlib.import_module(f"{__package__}.family")
+        family, texts = (importlib.import_module(f"{__package__}.{name}") for name in ("family", "texts"))
         self.pack, self.row = pack, row
         self.nodes, self.host = pack.NODE_CLASS_MAPPINGS, importlib.import_module("nodes")
         self.model = model or family.build(row)
         self.latent = family.photo(row)
-        self.target, self.negative = family.conditioning(row, 1), family.conditioning(row, 2)
+        self.target, self.negative = texts.conditioning(row, 1), texts.conditioning(row, 2)
+        if not (model or row.refusal):
+            self.calibrate(texts)
         self.before = {name: tensor.clone() for name, tensor in self.model.model.state_dict().items()}
 
     def target_entries(self) -> dict:
         return {"cross_attn": self.target[0][0], **self.target[0][1]}
+
+    @torch.inference_mode()
+    def calibrate(self, texts) -> None:
+        """Make the random network listen to all channels of the text."""
+        text, fixed = self.module("nodes.inputs").single_entry(self.target)
+        denoiser = self.module("nodes.host.denoiser").HostDenoiser(self.model, fixed)
+        with texts.calibrating(denoiser.network, text):
+            denoiser(self.latent["samples"], denoiser.sigma(torch.tensor([0.5])), text)
 
     def weights_are_untouched(self) -> bool:
         after = self.model.model.state_dict()
@@ -38,16 +48,21 @@ class Workbench:
     @torch.inference_mode()
     def optimize(self, **changes) -> dict:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": self.target, "seed": 0}
-        inputs |= {"steps": 3, "learning_rate": self.row.learning_rate, "samples": self.row.samples}
-        inputs |= {"schedule": "constant"}
+        inputs |= self.defaults("ImagicOptimizeEmbedding")
         return self.nodes["ImagicOptimizeEmbedding"]().optimize(**{**inputs, **changes})
 
     @torch.inference_mode()
     def tune(self, conditioning: list, tune: str, **changes) -> dict:
-        inputs = {"model": self.model, "latent": self.latent, "conditioning": conditioning, "tune": tune, "rank": 4}
-        inputs |= {"steps": 2, "learning_rate": 2e-3 if tune.startswith("LoRA") else 2e-4, "schedule": "constant"}
-        inputs |= {"samples": self.row.samples // 2, "gradient_checkpointing": False, "seed": 0}
+        inputs = self.defaults("ImagicFineTuneUNet") | {"tune": tune}
+        inputs |= {"model": self.model, "latent": self.latent, "conditioning": conditioning}
+        if not tune.startswith("LoRA"):  # in the range that the tooltip names; massive channels magnify each step
+            inputs |= {"steps": 2, "learning_rate": 5e-6, "schedule": "constant"}
         return self.nodes["ImagicFineTuneUNet"]().tune(**{**inputs, **changes})
+
+    def defaults(self, node: str) -> dict:
+        """What a node's widgets are set to when it is made."""
+        widgets = self.nodes[node].INPUT_TYPES()["required"]
+        return {name: options["default"] for name, (_, options) in widgets.items() if "default" in options}
 
     @torch.inference_mode()
     def lora_gradients(self, conditioning: list) -> list[list[torch.Tensor]]:
@@ -74,12 +89,12 @@ class Workbench:
         return found
 
     @torch.inference_mode()
-    def loss(self, model, conditioning: list) -> float:
-        """The validation loss of a MODEL, as the stages report it."""
+    def loss(self, model, conditioning: list, pairs: int = 4) -> float:
+        """The validation loss of a MODEL, by default as the stages report it."""
         text, fixed = self.module("nodes.inputs").single_entry(conditioning)
         with self.module("nodes.host.training").training(model, self.latent["samples"], text, fixed) as ready:
             denoiser, latent, text = ready
-            return self.module("imagic.validation").Validation(denoiser, latent).loss(denoiser, text)
+            return self.module("imagic.validation").Validation(denoiser, latent, pairs).loss(denoiser, text)
 
     def module(self, name: str):
         """A module of the pack as the host imported it."""
@@ -132,7 +147,8 @@ def pytest_runtest_logreport(report):
     found = dict(report.user_properties)
     if report.when == "call" and "family" in found:
         status = found["status"] if report.passed else "fails"
-        FOUND[found["family"]] = {"status": status, "why": found["why"]}
+        gain = {"gain": found["gain"]} if "gain" in found else {}
+        FOUND[found["family"]] = {"status": status, "why": found["why"], **gain}
 
 
 @pytest.fixture(scope="session", autouse=True)

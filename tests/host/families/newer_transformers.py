@@ -20,7 +20,7 @@ from .configs import (
     Z_PIXEL,
     small_adapter,
 )
-from .family import Family
+from .family import FAINT, Family
 
 NEWER_TRANSFORMERS = [
     Family("Lumina 2", "Lumina2", LUMINA, SMALL_LUMINA, (16, 16, 16), TEXT, MASK),
@@ -32,8 +32,6 @@ NEWER_TRANSFORMERS = [
         {**SMALL_Z_IMAGE, "decoder_hidden_size": 16, "decoder_max_freqs": 2, "decoder_in_channels": 3072},
         (3, 64, 64),
         TEXT,
-        learning_rate=0.1,
-        samples=16,
     ),
     Family(
         "PixelDiT",
@@ -48,13 +46,12 @@ NEWER_TRANSFORMERS = [
             "patch_depth": 2,
             "pixel_depth": 2,
             "txt_embed_dim": WIDTH,
-            "txt_max_length": 16,
+            "txt_max_length": TOKENS,
         },
         (3, 64, 64),
         TEXT,
         inside="core.",
-        learning_rate=0.3,
-        samples=16,
+        faint=FAINT,
     ),
     Family(
         "HiDream-I1",
@@ -156,7 +153,6 @@ NEWER_TRANSFORMERS = [
         {"features": 32, "heads": 2, "kvheads": 2, "txtdim": 8, "txtheads": 2, "txtkvheads": 2, "tdim": 32},
         (16, 1, 16, 16),
         TEXT,
-        samples=16,
     ),
     Family(
         "Lens",

@@ -18,7 +18,7 @@ from .configs import (
     WIDTH,
     flux,
 )
-from .family import Family
+from .family import FAINT, Family
 
 TRANSFORMERS = [
     Family(
@@ -36,7 +36,7 @@ TRANSFORMERS = [
         (16, 8, 8),
         {**TEXT, "pooled_output": (1, 40)},
     ),
-    Family("SD 3", "SD3", SD3, SMALL_SD3, (16, 16, 16), {**TEXT, "pooled_output": (40,)}),
+    Family("SD 3", "SD3", SD3, SMALL_SD3, (16, 16, 16), {**TEXT, "pooled_output": (40,)}, faint=FAINT),
     Family(
         "SD 3.5",
         "SD3",
@@ -52,6 +52,7 @@ TRANSFORMERS = [
         {"dim": 32, "n_heads": 2, "global_conddim": 32, "cond_seq_dim": WIDTH, "max_seq": 256},
         (4, 16, 16),
         TEXT,
+        faint=FAINT,
     ),
     Family(
         "PixArt α",

@@ -62,7 +62,7 @@ def small(config: dict) -> dict:
 def family(name: str, config: str, full: dict, **rest) -> Family:
     # What unCLIP models have in its place comes from a picture.
     pooled = {"pooled_output": (1280,)} if full["adm_in_channels"] in (2816, 2560) else {}
-    text = {"cross_attn": (6, 24), **pooled}
+    text = {"cross_attn": (77, 24), **pooled}
     return Family(name, config, full, small(full), (4, 16, 16), text, **rest)
 
 

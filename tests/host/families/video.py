@@ -1,7 +1,7 @@
 """Video models that draw a single frame from a text."""
 
 from .configs import COSMOS, HUNYUAN_IMAGE, MASK, SMALL_COSMOS, TEXT, TOKENS, WIDTH
-from .family import Family
+from .family import FAINT, Family
 
 ONE_FRAME = "a video model; it draws a single frame"
 
@@ -137,5 +137,14 @@ VIDEO = [
     Family("Wan HuMo", "WAN21_HuMo", {**WAN, "model_type": "humo"}, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
     Family("Wan causal", "WAN21_CausalAR_T2V", WAN, SMALL_WAN, (16, 1, 16, 16), TEXT, note=ONE_FRAME, detected=False),
     Family("Cosmos T2V", "CosmosT2V", COSMOS_VIDEO, SMALL_COSMOS_VIDEO, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
-    Family("CogVideoX T2V", "CogVideoX_T2V", COGVIDEO, SMALL_COGVIDEO, (16, 1, 16, 16), TEXT, note=ONE_FRAME),
+    Family(
+        "CogVideoX T2V",
+        "CogVideoX_T2V",
+        COGVIDEO,
+        SMALL_COGVIDEO,
+        (16, 1, 16, 16),
+        TEXT,
+        note=f"{ONE_FRAME}; {FAINT}",
+        faint=FAINT,
+    ),
 ]
