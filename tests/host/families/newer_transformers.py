@@ -20,7 +20,7 @@ from .configs import (
     Z_PIXEL,
     small_adapter,
 )
-from .family import FAINT, Family
+from .family import Family
 
 NEWER_TRANSFORMERS = [
     Family("Lumina 2", "Lumina2", LUMINA, SMALL_LUMINA, (16, 16, 16), TEXT, MASK),
@@ -51,7 +51,6 @@ NEWER_TRANSFORMERS = [
         (3, 64, 64),
         TEXT,
         inside="core.",
-        faint=FAINT,
     ),
     Family(
         "HiDream-I1",

@@ -11,7 +11,7 @@ from .rows import FAMILIES
 
 TUNE_MODES = ("LoRA", "LoRA all layers", "attention", "all weights")
 PAIRS = 32  # that gains are measured by: the stages' own four are too few to tell small ones
-GAIN = 0.002  # of the validation loss, that A and B by default take off at least
+GAIN = 0.001  # of the validation loss, that A and B by default take off at least
 
 
 def rows(condition) -> list:

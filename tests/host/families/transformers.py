@@ -36,7 +36,7 @@ TRANSFORMERS = [
         (16, 8, 8),
         {**TEXT, "pooled_output": (1, 40)},
     ),
-    Family("SD 3", "SD3", SD3, SMALL_SD3, (16, 16, 16), {**TEXT, "pooled_output": (40,)}, faint=FAINT),
+    Family("SD 3", "SD3", SD3, SMALL_SD3, (16, 16, 16), {**TEXT, "pooled_output": (40,)}),
     Family(
         "SD 3.5",
         "SD3",
