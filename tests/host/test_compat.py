@@ -6,19 +6,19 @@ from scripts import compat
 
 QUIET = "NODE_CLASS_MAPPINGS = {}\n"
 BROKEN = "import a_library_that_nobody_has\n"
-# Shifts whatever any sampler is told by the model.
+# Darkens whatever any VAE decodes.
 MEDDLING = """
-import comfy.samplers
+import comfy.sd
 
 NODE_CLASS_MAPPINGS = {}
-original = comfy.samplers.sampling_function
+original = comfy.sd.VAE.decode
 
 
-def sampling_function(*args, **kwargs):
-    return original(*args, **kwargs) + 0.1
+def decode(*args, **kwargs):
+    return original(*args, **kwargs) * 0.9
 
 
-comfy.samplers.sampling_function = sampling_function
+comfy.sd.VAE.decode = decode
 """
 
 
