@@ -87,6 +87,9 @@ def region(model, photo: Tensor, optimized: list, target: list, threshold: float
 
 
 def as_mask(region: Tensor, pixels: int) -> Tensor:
-    """A MASK [1, H, W] of a region at the latent's resolution, with so many pixels to a position on each side."""
+    """A MASK [1, H, W] of a region at the latent's resolution, with so many pixels to a position on each side.
+
+    Each position is a square of one value, so that `tensors.region` gives the region back as it was.
+    """
     plane = region.flatten(0, -3).unsqueeze(1)
-    return functional.interpolate(plane, scale_factor=pixels, mode="bilinear").squeeze(1)
+    return functional.interpolate(plane, scale_factor=pixels, mode="nearest").squeeze(1)

@@ -76,8 +76,8 @@ class PhotoKeeper:
             rest["latent_shapes"] = [both.shape]
         if mask is not None and mask.shape != noise.shape:  # newer hosts have prepared it
             mask = comfy.sampler_helpers.prepare_mask(mask, noise.shape, guider.model_patcher.load_device)
-        # Asked before the run: some samplers write into their levels.
-        finishes = float(sigmas[-1]) == 0
+        # Some samplers write into their levels, which a cached node may hold.
+        sigmas, finishes = sigmas.clone(), float(sigmas[-1]) == 0
         run, options = Run(guider, self, mask, count, steps), guider.model_options
         guider.model_options = run.options(options)
         show = callback and (lambda step, clean, noisy, total: callback(step, clean[:count], noisy[:count], total))

@@ -5,7 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor
 
-LIMIT = 64  # unfinished samples that are remembered, each the size of a latent
+LIMIT = 256  # unfinished samples that are remembered, each the size of a latent
 # How far a latent may be from the photo that it is an edit of, in the photo's contrast: where the photo is kept, and on
 # the whole where all of it may change. Two pictures that have nothing in common are 1.4 apart.
 KEPT, CHANGED = 0.5, 1.0
@@ -23,23 +23,26 @@ class Unfinished:
     def __init__(self):
         self.entries: OrderedDict[tuple, tuple[Tensor, int]] = OrderedDict()
 
-    def add(self, edit: Tensor, companion: Tensor, steps: int) -> None:
+    def add(self, edits: Tensor, companions: Tensor, steps: int) -> None:
         """
         Args:
-            edit, companion: the samples and the photo's counterparts, [N, C, ...].
+            edits, companions: the samples and the photo's counterparts, [N, C, ...].
             steps: predictions so far.
         """
-        companion = companion.cpu()
-        # All eta of a sweep share one companion.
-        companion = next((known for known, _ in self.entries.values() if torch.equal(known, companion)), companion)
-        self.entries[_fingerprint(edit)] = companion, steps
-        self.entries.move_to_end(_fingerprint(edit))
+        for edit, companion in zip(edits.split(1), companions.cpu().split(1), strict=True):
+            # All eta of a sweep share one companion.
+            alike = (known for known, _ in self.entries.values() if torch.equal(known, companion))
+            self.entries[_fingerprint(edit)] = next(alike, companion.clone()), steps
+            self.entries.move_to_end(_fingerprint(edit))
         while len(self.entries) > LIMIT:
             self.entries.popitem(last=False)
 
-    def find(self, latent: Tensor) -> tuple[Tensor, int] | None:
-        """The companion and the number of predictions of a latent, if a run left it."""
-        return self.entries.get(_fingerprint(latent))
+    def find(self, latents: Tensor) -> tuple[Tensor, int] | None:
+        """The companions and the number of predictions of latents, if runs left them all."""
+        found = [self.entries.get(_fingerprint(latent)) for latent in latents.split(1)]
+        if not all(found):
+            return None
+        return torch.cat([companion for companion, _ in found]), found[0][1]
 
 
 def _fingerprint(latent: Tensor) -> tuple:
@@ -73,8 +76,8 @@ def starting_points(
         known = unfinished.find(latent)
         if known is None:
             raise ValueError(
-                "This latent comes from a sampler that this Keep Photo did not see: give both samplers the same MODEL, "
-                "and change the first one's seed so that both run again."
+                "Keep Photo did not see the sampler that this latent comes from: use the same MODEL there, turn its "
+                "return_with_leftover_noise on, and connect its latent directly. If it has run before, change its seed."
             )
         companion, steps = known
         return latent, companion.to(latent), steps

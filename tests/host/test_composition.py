@@ -221,7 +221,7 @@ def test_a_latent_that_another_model_left_noise_in(bench, check_refused, first):
         other = bench.model if first == "base" else bench.keep()
         half = host_nodes.KSamplerAdvanced().sample(other, *levels, 0, 2, "enable")[0]
         rest = ("disable", *levels[1:-1], half, 2, STEPS, "disable")
-        check_refused(lambda: host_nodes.KSamplerAdvanced().sample(model, *rest), "both run again")
+        check_refused(lambda: host_nodes.KSamplerAdvanced().sample(model, *rest), "did not see the sampler")
 
 
 def edited(conditioning: list, **extras) -> list:
@@ -320,6 +320,46 @@ def test_each_of_a_batch_has_its_own_mask(bench, sampler):
     for picture, there in enumerate((slice(None, 4), slice(4, None))):
         assert change[picture, there].mean() > 0.1
         assert change[picture].sum() == pytest.approx(float(change[picture, there].sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", rows(["SamplerCustomAdvanced"]))
+def test_the_levels_of_a_cached_node_stay_as_they_are(bench, name):
+    """uni_pc writes into them."""
+    model = bench.keep()
+    guider = bench.node("CFGGuider", model=model, **GUIDERS["CFGGuider"](bench.optimized, bench.negative))[0]
+    levels = bench.levels(model)
+    for _ in range(2):
+        done = bench.run(bench.noise(), guider, "uni_pc", levels, bench.latent)["samples"]
+        assert bench.away(done) <= EXACT
+    assert torch.equal(levels, bench.levels(model))
+
+
+@pytest.mark.parametrize("row", [0, 2] if HAS_WRAPPERS else [])
+def test_one_of_an_unfinished_batch_goes_on(bench, row):
+    model, batch = bench.keep(), {"samples": bench.photo.repeat(3, 1, 1, 1)}
+
+    @torch.inference_mode()
+    def part(first, latent, start, end):
+        arguments = (
+            first,
+            1,
+            STEPS,
+            CFG,
+            "euler",
+            "normal",
+            bench.target,
+            bench.negative,
+            latent,
+            start,
+            end,
+            "enable",
+        )
+        return host_nodes.KSamplerAdvanced().sample(model, *arguments)[0]
+
+    half = part("enable", batch, 0, 2)
+    whole = part("disable", half, 2, STEPS)["samples"][row : row + 1]
+    alone = part("disable", {"samples": half["samples"][row : row + 1].clone()}, 2, STEPS)["samples"]
+    torch.testing.assert_close(alone, whole, rtol=1e-3, atol=1e-3)
 
 
 def test_the_largest_seed(bench):
