@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts import compat
+from scripts import compat, hosts
 
 QUIET = "NODE_CLASS_MAPPINGS = {}\n"
 BROKEN = "import a_library_that_nobody_has\n"
@@ -39,6 +39,8 @@ def test_only_folders_that_comfyui_would_import_are_packs(folder):
 
 @pytest.mark.long
 def test_packs_that_change_the_edit_are_named_and_those_that_do_not_are_not(comfyui, folder, tmp_path):
+    if comfyui.path != hosts.find().path:
+        pytest.skip("`make compat` takes the newest ComfyUI, whose run has this test")
     outcome = compat.compare(comfyui, compat.packs_in(folder), tmp_path)
     assert not outcome.same
     assert outcome.blamed == ["meddling"]
