@@ -7,7 +7,7 @@ import nodes as host_nodes
 import torch
 
 from .conftest import in_inference_mode
-from .families import family
+from .families import family, texts
 from .families.rows import FAMILIES
 
 STEPS, CFG = 4, 3.0
@@ -135,4 +135,4 @@ class FlowBench(Bench):
         self.studio, self.model = studio, family.build(row)
         self.latent = family.photo(row)
         self.photo = self.latent["samples"]
-        self.optimized, self.target, self.negative = (family.conditioning(row, seed) for seed in (1, 2, 3))
+        self.optimized, self.target, self.negative = (texts.conditioning(row, seed) for seed in (1, 2, 3))

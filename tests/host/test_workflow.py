@@ -78,13 +78,14 @@ def api_format(opened, info):
         if node["type"] in FRONTEND_ONLY:
             continue
         inputs = {slot["name"]: source(slot["link"]) for slot in node["inputs"] if slot["link"] is not None}
-        values = iter(node.get("widgets_values", []))
+        values = list(node.get("widgets_values", []))
         for name, kind in inputs_of(info, node["type"]).items():
             if name in inputs or not (isinstance(kind, list) or kind in WIDGETS):
                 continue
-            inputs[name] = next(values)
-            if name == "seed":
-                assert next(values) in AFTER_A_SEED
+            inputs[name] = values.pop(0)
+            # Not where another widget follows ours, since newer pages have none for our seeds.
+            if name == "seed" and (node["type"] != "ImagicOptimizeEmbedding" or values[0] in AFTER_A_SEED):
+                assert values.pop(0) in AFTER_A_SEED
         graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": node["title"]}}
     return graph
 

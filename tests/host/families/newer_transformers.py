@@ -20,7 +20,7 @@ from .configs import (
     Z_PIXEL,
     small_adapter,
 )
-from .family import Family
+from .family import FAINT, Family
 
 NEWER_TRANSFORMERS = [
     Family("Lumina 2", "Lumina2", LUMINA, SMALL_LUMINA, (16, 16, 16), TEXT, MASK),
@@ -32,6 +32,7 @@ NEWER_TRANSFORMERS = [
         {**SMALL_Z_IMAGE, "decoder_hidden_size": 16, "decoder_max_freqs": 2, "decoder_in_channels": 3072},
         (3, 64, 64),
         TEXT,
+        faint=FAINT,
     ),
     Family(
         "PixelDiT",
