@@ -24,16 +24,23 @@ def unet() -> UNet2DConditionModel:
     return UNet2DConditionModel.from_pretrained(MODEL / "unet", **_PLAINLY)
 
 
-def text_encoder_tensors() -> dict[str, torch.Tensor]:
-    """Weights under the names of Stable Diffusion 1.5's text encoder, with CLIP's whole table (49408, 128).
+def compact_text_encoder_tensors() -> dict[str, torch.Tensor]:
+    """Weights under the names of Stable Diffusion 1.5's text encoder, as the file holds them.
 
-    The file holds only the rows of words the model knows, and last the one row that all other words share.
+    Its table has only the rows of words the model knows, which "token_ids" names, and last the one row that all other
+    words share.
     """
     tensors = load_file(MODEL / "text_encoder" / "model.safetensors")
+    return {name: value if name == "token_ids" else value.float() for name, value in tensors.items()}
+
+
+def text_encoder_tensors() -> dict[str, torch.Tensor]:
+    """The same with CLIP's whole table (49408, 128)."""
+    tensors = compact_text_encoder_tensors()
     known, rows = tensors.pop("token_ids"), tensors[_TABLE]
     tensors[_TABLE] = rows[-1].expand(VOCABULARY_SIZE, -1).clone()
     tensors[_TABLE][known] = rows[:-1]
-    return {name: value.float() for name, value in tensors.items()}
+    return tensors
 
 
 def text_encoder() -> CLIPTextModel:

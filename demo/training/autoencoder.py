@@ -34,13 +34,30 @@ def _normal_loss(latents: Tensor) -> Tensor:
     return (mean.square() + deviation.log().square()).mean()
 
 
-def train(pictures: np.ndarray, *, steps: int, seed: int, folder: Path) -> AutoencoderTiny:
-    """Train on crops of 64 pixels for three quarters of the way, then on whole pictures, a quarter as many a step."""
+def new(seed: int) -> AutoencoderTiny:
     torch.manual_seed(seed)
-    model = AutoencoderTiny().to(memory_format=torch.channels_last)
+    return AutoencoderTiny()
+
+
+def train(
+    model: AutoencoderTiny,
+    pictures: np.ndarray,
+    *,
+    steps: int,
+    seed: int,
+    folder: Path,
+    rate: float = 2e-3,
+    cropped: float = 0.75,
+    squares: float = 2,
+) -> AutoencoderTiny:
+    """Train on crops of 64 pixels for the share `cropped` of the way, then on whole pictures, a quarter as many a step.
+
+    `squares` is the weight of MSE beside L1.
+    """
+    model = model.to(memory_format=torch.channels_last)
 
     def loss(model: nn.Module, generator: torch.Generator, progress: float) -> Tensor:
-        side, batch = (SIZE // 2, _CROPS) if progress < 0.75 else (SIZE, _PICTURES)
+        side, batch = (SIZE // 2, _CROPS) if progress < cropped else (SIZE, _PICTURES)
         which = torch.randint(len(pictures), (batch,), generator=generator).tolist()
         corners = torch.randint(SIZE - side + 1, (batch, 2), generator=generator).tolist()
         crops = [pictures[i, y : y + side, x : x + side] for i, (y, x) in zip(which, corners, strict=True)]
@@ -49,9 +66,9 @@ def train(pictures: np.ndarray, *, steps: int, seed: int, folder: Path) -> Autoe
             latents = model.encode(image).latents.float()
             noise = torch.randn(latents.shape, generator=generator)
             output = model.decode(latents + _LATENT_NOISE * noise).sample.float()
-        return _reconstruction_loss(output, image, squares=2) + 0.05 * _normal_loss(latents)
+        return _reconstruction_loss(output, image, squares) + 0.05 * _normal_loss(latents)
 
-    return fit("autoencoder", model, loss, steps=steps, rate=2e-3, averaging=0.995, seed=seed, folder=folder)
+    return fit("autoencoder", model, loss, steps=steps, rate=rate, averaging=0.995, seed=seed, folder=folder)
 
 
 def polish_decoder(

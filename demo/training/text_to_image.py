@@ -9,7 +9,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from demo import words
+from demo import load, words
 from demo.scenes import Scene, caption
 from demo.training.loop import fit
 
@@ -83,14 +83,32 @@ def _rows(captions: list[str], rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(rows)
 
 
-def train(scenes: list[Scene], latents: Tensor, *, steps: int, seed: int, folder: Path) -> nn.ModuleDict:
-    """Train on latents (N, 4, 16, 16) of `scenes`; gives {"unet", "text"}, the text encoder with its compact table."""
+def new(seed: int) -> nn.ModuleDict:
+    """{"unet", "text"} with random weights, the text encoder with a compact table of embeddings."""
     torch.manual_seed(seed)
     config = text_config(_NEUTRAL + 1, _ROW[words.START], _ROW[words.END])
     # Plain attention in both: on a CPU the fused kernel's backward pass is slower at so few positions.
     config._attn_implementation = "eager"
     network = nn.ModuleDict({"unet": unet().to(memory_format=torch.channels_last), "text": CLIPTextModel(config)})
     network["unet"].set_attn_processor(AttnProcessor())
+    return network
+
+
+def bundled() -> nn.ModuleDict:
+    """As `new`, with the weights of the bundled model."""
+    network = new(0)
+    network["unet"].load_state_dict(load.unet().state_dict())
+    # The file's rows of embeddings are the compact table's, in its order.
+    weights = load.compact_text_encoder_tensors()
+    own = network["text"].state_dict()
+    network["text"].load_state_dict({name: weights[f"text_model.{name.removeprefix('text_model.')}"] for name in own})
+    return network
+
+
+def train(
+    network: nn.ModuleDict, scenes: list[Scene], latents: Tensor, *, steps: int, seed: int, folder: Path
+) -> nn.ModuleDict:
+    """Train on latents (N, 4, 16, 16) of `scenes`."""
     noising = scheduler()
     snr = noising.alphas_cumprod / (1 - noising.alphas_cumprod)
     # Min-SNR weighting (arXiv 2303.09556): without it, the faintest noise takes most of the gradient.
