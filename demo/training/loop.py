@@ -18,6 +18,17 @@ def minutes_spent(stage: str, folder: Path) -> float:
     return torch.load(folder / f"{stage}.pt", weights_only=True, mmap=True)["seconds"] / 60
 
 
+def device_of(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device
+
+
+def average_so_far(stage: str, network: nn.Module, folder: Path) -> nn.Module:
+    """`network` with the weights that `fit` would return if it ended at its last checkpoint."""
+    average = AveragedModel(network)
+    average.load_state_dict(torch.load(folder / f"{stage}.pt", weights_only=True, mmap=True)["average"])
+    return average.module.eval()
+
+
 def fit(
     stage: str,
     network: nn.Module,
@@ -35,7 +46,7 @@ def fit(
 
     `rate` falls along a cosine to a fiftieth; `averaging` is the share the average keeps at each step. A step draws
     its chances from a generator of its own, so a run that continues from `folder`/`stage`.pt sees what an
-    uninterrupted one would have seen.
+    uninterrupted one would have seen. That generator is the CPU's, wherever the network is.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
@@ -47,7 +58,7 @@ def fit(
     state = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
     path, done, before = folder / f"{stage}.pt", 0, 0.0
     if path.exists():
-        saved = torch.load(path, weights_only=True)
+        saved = torch.load(path, weights_only=True, map_location="cpu")
         done, before = saved.pop("step"), saved.pop("seconds")
         for name, values in saved.items():
             state[name].load_state_dict(values)
