@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
+from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from demo import words
@@ -17,6 +18,30 @@ SHIFT = 3.0  # of the noise levels, as in Stable Diffusion 3
 
 _TEXT_RMS = 0.2  # of a token's embedding, as T5's; CLIP's is about 1
 _BATCH = 64
+
+
+class PlainAttention:
+    """Joint attention in two products: on a CPU the fused kernel's backward pass is slower at so few positions."""
+
+    def __call__(
+        self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor, attention_mask: None = None
+    ) -> tuple[Tensor, Tensor]:
+        image, text = hidden_states, encoder_hidden_states
+
+        def heads(of_image: nn.Module, of_text: nn.Module) -> list[Tensor]:
+            return [layer(x).unflatten(-1, (attn.heads, -1)) for layer, x in ((of_image, image), (of_text, text))]
+
+        def joint(parts: list[Tensor]) -> Tensor:
+            return torch.cat(parts, dim=1).transpose(1, 2)
+
+        image_query, text_query = heads(attn.to_q, attn.add_q_proj)
+        image_key, text_key = heads(attn.to_k, attn.add_k_proj)
+        query = joint([attn.norm_q(image_query), attn.norm_added_q(text_query)])
+        key = joint([attn.norm_k(image_key), attn.norm_added_k(text_key)])
+        value = joint(heads(attn.to_v, attn.add_v_proj))
+        seen = (query @ key.mT * query.shape[-1] ** -0.5).softmax(-1) @ value
+        image, text = seen.transpose(1, 2).flatten(2).split([image.shape[1], text.shape[1]], dim=1)
+        return attn.to_out[0](image), text if attn.context_pre_only else attn.to_add_out(text)
 
 
 def scheduler() -> FlowMatchEulerDiscreteScheduler:
@@ -55,6 +80,7 @@ def new(seed: int) -> nn.ModuleDict:
     """{"transformer", "text"} with random weights, the text encoder with a compact table of embeddings."""
     torch.manual_seed(seed)
     network = nn.ModuleDict({"transformer": transformer(), "text": text_encoder(words.FLOW_LENGTH)})
+    network["transformer"].set_attn_processor(PlainAttention())
     last = getattr(network["text"], "text_model", network["text"]).final_layer_norm
     # Fixed, so that the scale of the texts is known and not learnt.
     last.requires_grad_(False)
