@@ -1,5 +1,6 @@
 """The demo models as a node."""
 
+from . import inputs
 from .host import demo_model, flow_model
 
 KINDS = {"like SD 1.5": demo_model.load, "like SD 3": flow_model.load}
@@ -32,5 +33,6 @@ class DemoCheckpoint:
             },
         }
 
+    @inputs.checked
     def load(self, kind="like SD 1.5"):
         return KINDS[kind]()

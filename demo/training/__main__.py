@@ -14,7 +14,7 @@ from demo import classifier, load, words
 from demo.scenes import HELD_OUT_SEEDS, VALUES, Attributes, Scene, caption, render
 from demo.training import autoencoder, data, evaluate, export, text_to_image
 from demo.training import classifier as classifier_training
-from demo.training.loop import minutes_spent
+from demo.training.loop import spent
 
 SEED = 1
 SCENES, GROWN_SCENES = 20_000, 40_000
@@ -67,43 +67,46 @@ def card(figures: dict, folder: Path) -> str:
         samples_count=figures["samples_count"],
         renders=row(figures["classifier_on_renders"]),
         samples=row(figures["samples"]),
-        **{f"{name}_minutes": minutes_spent(name, folder) for name in stages},
+        **{f"{name}_minutes": spent(name, folder)["minutes"] for name in stages},
     )
 
 
-def make(folder: Path) -> tuple:
+def make(folder: Path, device: str) -> tuple:
     """Pictures, latents, autoencoder, networks {"unet", "text"} and classifier, all from random weights."""
     scenes = data.scenes(SEED, SCENES)
     print(f"rendering {SCENES} scenes", flush=True)
     pictures = data.cached_pictures(scenes, folder / "pictures.npy")
-    vae = autoencoder.train(autoencoder.new(SEED + 1), pictures, steps=AUTOENCODER_STEPS, seed=SEED + 1, folder=folder)
+    vae = autoencoder.new(SEED + 1).to(device)
+    vae = autoencoder.train(vae, pictures, steps=AUTOENCODER_STEPS, seed=SEED + 1, folder=folder)
     print("encoding", flush=True)
     latents = data.cached_tensor(folder / "latents.safetensors", lambda: autoencoder.encode(vae, pictures[:ENCODED]))
     vae = autoencoder.polish_decoder(vae, pictures, latents, steps=DECODER_STEPS, seed=SEED + 2, folder=folder)
-    networks = text_to_image.new(SEED + 3)
+    networks = text_to_image.new(SEED + 3).to(device)
     networks = text_to_image.train(
         networks, scenes[:ENCODED], latents, steps=DIFFUSION_STEPS, seed=SEED + 3, folder=folder
     )
     decoded = data.cached_tensor(
         folder / "decoded.safetensors", lambda: data.to_pixels(autoencoder.decode(vae, latents[:DECODED]))
     ).numpy()
-    judge = classifier_training.train(scenes, pictures, decoded, steps=CLASSIFIER_STEPS, seed=SEED + 4, folder=folder)
+    judge = classifier_training.train(
+        scenes, pictures, decoded, steps=CLASSIFIER_STEPS, seed=SEED + 4, folder=folder, device=device
+    )
     return pictures, latents, vae, networks, judge
 
 
-def grow(folder: Path) -> tuple:
+def grow(folder: Path, device: str) -> tuple:
     """As `make`, from the bundled weights, on more scenes and for longer; the judge of both versions is the same."""
     scenes = data.scenes(SEED, GROWN_SCENES)
     print(f"rendering {GROWN_SCENES} scenes", flush=True)
     pictures = data.cached_pictures(scenes, folder / "pictures.npy")
     # Whole pictures and squares from the start, since what is left to mend are few large errors.
     settings = {"steps": GROWN_AUTOENCODER_STEPS, "rate": 1e-3, "cropped": 0, "squares": 10}
-    vae = autoencoder.train(load.vae(), pictures, seed=SEED + 5, folder=folder, **settings)
+    vae = autoencoder.train(load.vae().to(device), pictures, seed=SEED + 5, folder=folder, **settings)
     print("encoding", flush=True)
     latents = data.cached_tensor(folder / "latents.safetensors", lambda: autoencoder.encode(vae, pictures))
     vae = autoencoder.polish_decoder(vae, pictures, latents, steps=GROWN_DECODER_STEPS, seed=SEED + 6, folder=folder)
     networks = text_to_image.train(
-        text_to_image.bundled(), scenes, latents, steps=GROWN_DIFFUSION_STEPS, seed=SEED + 7, folder=folder
+        text_to_image.bundled().to(device), scenes, latents, steps=GROWN_DIFFUSION_STEPS, seed=SEED + 7, folder=folder
     )
     return pictures, latents, vae, networks, classifier.load()
 
@@ -111,6 +114,7 @@ def grow(folder: Path) -> tuple:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.training", description=__doc__)
     parser.add_argument("--folder", type=Path, default=_ROOT / "build" / "demo-model", help="checkpoints and caches")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--grow", action="store_true", help="train the bundled model further")
     options = parser.parse_args()
     folder = options.folder
@@ -118,7 +122,7 @@ def main() -> None:
     # Subnormal numbers, which appear as optimiser moments fade, slow a CPU many times over.
     torch.set_flush_denormal(True)
 
-    pictures, latents, vae, networks, judge = (grow if options.grow else make)(folder)
+    pictures, latents, vae, networks, judge = (grow if options.grow else make)(folder, options.device)
     export.write(networks, vae, export.latent_rgb(latents[:1000], pictures[:1000]), folder / "staging")
     export.write_classifier(judge, folder / "staging")
     Image.fromarray(render(PHOTO)).save(_ROOT / "demo" / "photo.png")

@@ -60,10 +60,12 @@ def train(
     cropped: float = 0.75,
     squares: float = 2,
     noise: float = _LATENT_NOISE,
+    normal: float = 0.05,
 ) -> AutoencoderTiny:
     """Train on crops of 64 pixels for the share `cropped` of the way, then on whole pictures, a quarter as many a step.
 
-    `squares` is the weight of MSE beside L1, `noise` the deviation of what the decoder must see through.
+    `squares` is the weight of MSE beside L1, `noise` the deviation of what the decoder must see through, `normal`
+    the weight of the latents' mean and deviation.
     """
     model = model.to(memory_format=torch.channels_last)
     device = device_of(model)
@@ -78,7 +80,7 @@ def train(
             latents = model.encode(image).latents.float()
             chance = torch.randn(latents.shape, generator=generator).to(device)
             output = model.decode(latents + noise * chance).sample.float()
-        return _reconstruction_loss(output, image, squares) + 0.05 * _normal_loss(latents)
+        return _reconstruction_loss(output, image, squares) + normal * _normal_loss(latents)
 
     return fit("autoencoder", model, loss, steps=steps, rate=rate, averaging=0.995, seed=seed, folder=folder)
 

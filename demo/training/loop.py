@@ -13,9 +13,11 @@ _CHECKPOINT_EVERY = 200
 _REPORT_EVERY = 50
 
 
-def minutes_spent(stage: str, folder: Path) -> float:
-    """Wall-clock minutes of training that stand behind a stage's checkpoint."""
-    return torch.load(folder / f"{stage}.pt", weights_only=True, mmap=True)["seconds"] / 60
+def spent(stage: str, folder: Path) -> dict[str, float]:
+    """Steps, and wall-clock minutes of training, that stand behind a stage's checkpoint; 0 where there is none."""
+    path = folder / f"{stage}.pt"
+    saved = torch.load(path, weights_only=True, mmap=True) if path.exists() else {"step": 0, "seconds": 0.0}
+    return {"steps": saved["step"], "minutes": saved["seconds"] / 60}
 
 
 def device_of(network: nn.Module) -> torch.device:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from demo import words
 from demo.scenes import Scene
-from demo.training.loop import average_so_far, device_of, fit
+from demo.training.loop import device_of, fit
 from demo.training.text_to_image import WIDTH, text_encoder, texts
 
 CHANNELS = 16  # of a latent
@@ -135,8 +135,3 @@ def train(
         weight_decay=0.01,
         warmup=400,
     )
-
-
-def so_far(folder: Path) -> nn.ModuleDict:
-    """The running average at the last checkpoint."""
-    return average_so_far("flow", new(0), folder)
