@@ -3,7 +3,7 @@
 from scripts.templates.layout import Place
 
 SIZES = {
-    "ImagicDemoCheckpoint": (300, 66),
+    "ImagicDemoCheckpoint": (300, 98),
     "CheckpointLoaderSimple": (300, 98),
     "UNETLoader": (300, 82),
     "DualCLIPLoader": (300, 130),
