@@ -22,7 +22,7 @@ from demo.training.loop import average_so_far, device_of, spent
 
 SEED = 1
 SCENES = 40_000
-AUTOENCODER_STEPS, DECODER_STEPS, TRANSFORMER_STEPS = 1600, 2000, 20_000
+AUTOENCODER_STEPS, DECODER_STEPS, TRANSFORMER_STEPS = 4000, 3000, 20_000
 
 # More than the bundled autoencoder's, since 16 channels have room for it. What the transformer misses by, its decoder
 # then sees through.
@@ -64,7 +64,7 @@ def train(folder: Path, device: str) -> tuple[AutoencoderTiny, torch.nn.ModuleDi
         steps=AUTOENCODER_STEPS,
         seed=SEED + 11,
         folder=folder,
-        rate=5e-4,
+        rate=1e-3,
         squares=10,
         noise=LATENT_NOISE,
         normal=0.3,
