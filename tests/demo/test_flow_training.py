@@ -74,7 +74,10 @@ def test_the_scale_of_the_texts_stays(tmp_path):
     with torch.no_grad():
         embedded = network["text"](batch(8)[-1])
     rms = embedded.last_hidden_state.square().mean(-1).sqrt()
-    torch.testing.assert_close(rms, torch.full_like(rms, 0.2), atol=1e-3, rtol=0)
+    torch.testing.assert_close(rms, torch.full_like(rms, 0.2), atol=1e-4, rtol=0)
+    weights = dict(network["text"].named_parameters())
+    (last,) = (tensor for name, tensor in weights.items() if name.endswith("final_layer_norm.weight"))
+    assert (last == 0.2).all()
     assert embedded.pooler_output.shape == (8, 128)
 
 
