@@ -70,7 +70,7 @@ def test_plain_attention_is_the_fused_one():
 
 def test_the_scale_of_the_texts_stays(tmp_path):
     latents = batch(8)[0]
-    network = transformer.train(transformer.new(seed=0), data.scenes(1, 8), latents, steps=2, seed=0, folder=tmp_path)
+    network = transformer.train(flow.network(), data.scenes(1, 8), latents, steps=2, seed=0, folder=tmp_path)
     with torch.no_grad():
         embedded = network["text"](batch(8)[-1])
     rms = embedded.last_hidden_state.square().mean(-1).sqrt()
