@@ -1,5 +1,7 @@
 """Where an edit changes the photo: a mask that the model finds by itself (DiffEdit, arXiv 2210.11427)."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,7 +17,7 @@ PAIRS = 12
 FORWARD_EQUIVALENTS = 2 * PAIRS  # each under both texts
 CLEANEST, NOISIEST = 0.3, 0.8  # quantiles of the standard levels, see `levels`
 # Of the shorter side, over which a change is averaged: less than what photos are edited in, a hat or a face, more than
-# the noise of single positions. At least three positions, for fewer average nothing.
+# the noise of single positions. At least two positions, for a single one averages nothing.
 WINDOW = 1 / 16
 SOFTNESS = 0.3  # half the width of a region's edge, as a share of the threshold
 
@@ -75,10 +77,18 @@ def local_size(change: Tensor) -> Tensor:
 
 
 def _smooth(values: Tensor) -> Tensor:
-    """The mean of each position and those around it in the last two dimensions, in a square of `WINDOW`."""
-    reach = max(1, int(WINDOW * min(values.shape[-2:]) / 2))
+    """The mean of each position and those around it in the last two dimensions, in a square of `WINDOW`.
+
+    The square's side is seldom a whole odd number of positions: those at its edge count by the part that is inside.
+    """
+    width = max(2.0, WINDOW * min(values.shape[-2:]))
+    reach = math.ceil((width - 1) / 2)
+    weights = (width / 2 + 0.5 - torch.arange(-reach, reach + 1, device=values.device).abs()).clamp(0, 1) / width
     planes = values.flatten(0, -3).unsqueeze(1)
     # One dimension after the other, for the window is large where a position is a pixel.
-    for padding, window in (((reach, reach, 0, 0), (1, 2 * reach + 1)), ((0, 0, reach, reach), (2 * reach + 1, 1))):
-        planes = functional.avg_pool2d(functional.pad(planes, padding, mode="replicate"), window, stride=1)
+    for padding, window in (
+        ((reach, reach, 0, 0), weights.view(1, 1, 1, -1)),
+        ((0, 0, reach, reach), weights.view(1, 1, -1, 1)),
+    ):
+        planes = functional.conv2d(functional.pad(planes, padding, mode="replicate"), window.to(planes))
     return planes.view_as(values)

@@ -65,12 +65,15 @@ def test_a_model_that_gives_nan_finds_no_region():
         edit_region(Broken(), photo(), prompt(), prompt(1))
 
 
-@pytest.mark.parametrize(("side", "window"), [(16, 3), (32, 3), (64, 5), (128, 9), (512, 33)])
-def test_a_change_is_averaged_over_a_share_of_the_picture(side, window):
-    """A single position is seen as far as the window reaches, by a share of its own that is one over the window."""
+@pytest.mark.parametrize(("side", "width"), [(16, 2), (32, 2), (40, 2.5), (64, 4), (128, 8), (512, 32)])
+def test_a_change_is_averaged_over_a_share_of_the_picture(side, width):
+    """A single position counts by its share of a square of a sixteenth of the side, not always a whole odd number."""
     change = torch.zeros(1, 4, side, side)
     change[..., side // 2, side // 2] = 1
     size = local_size(change)
-    assert (size > 1e-4).sum() == window**2
-    torch.testing.assert_close(size.max(), torch.tensor(1 / window))
+    torch.testing.assert_close(size.square().sum(), torch.tensor(1.0))  # each position's weights sum to one
+    torch.testing.assert_close(size.max(), torch.tensor(1 / width))
+    row = size.square().sum(-2).flatten()
+    positions = torch.arange(side) - side // 2
+    torch.testing.assert_close(row, (width / 2 + 0.5 - positions.abs()).clamp(0, 1) / width)
     torch.testing.assert_close(local_size(torch.ones(1, 4, side, side)), torch.ones(1, 1, side, side))
