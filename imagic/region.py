@@ -1,6 +1,7 @@
 """Where an edit changes the photo: a mask that the model finds by itself (DiffEdit, arXiv 2210.11427)."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ def edit_region(
     *,
     threshold: float = 0.4,
     seed: int = 0,
+    on_evaluation: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
     """Where the target text would change the photo: a mask found by the model itself, as in DiffEdit (Sec. 3.2).
 
@@ -39,6 +41,8 @@ def edit_region(
         threshold: how large a change must be to count, as a share of the largest; 0 counts all. An edit of the whole
             picture, a style say, changes it by about the same everywhere, and its region is the whole picture.
         seed: of the noise.
+        on_evaluation: called after every evaluation of the network with how many latents it took, in all
+            `FORWARD_EQUIVALENTS`; what it raises ends the search.
 
     Returns:
         [1, 1, ...], 0..1 with a soft edge.
@@ -52,9 +56,15 @@ def edit_region(
     levels = standard_levels(denoiser, CLEANEST + (NOISIEST - CLEANEST) * position).to(latent.device)
     change = torch.zeros_like(latent)
     size = samples_per_forward(latent)
+
+    def predicted(noisy: Tensor, sigma: Tensor, text: Conditioning) -> Tensor:
+        clean = denoiser(noisy, sigma, text).float()
+        on_evaluation(len(noisy))
+        return clean
+
     for part, sigma in zip(noise.split(size), levels.split(size), strict=True):
         noisy = denoiser.add_noise(latent, part, sigma)
-        wanted, there = (denoiser(noisy, sigma, text).float() for text in (target, optimized))
+        wanted, there = (predicted(noisy, sigma, text) for text in (target, optimized))
         change += (wanted - there).sum(0, keepdim=True)
     finite("What the model predicts for this photo", change, "run the model in fp32 or bf16")
     return region_of(change, threshold)

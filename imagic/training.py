@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .denoiser import Denoiser
+from .overwriting import overwriting_allowed
 
 # How the learning rate goes over a run. Falling to zero, a short run ends near where a long one would: at a constant
 # rate the last steps still jump about by what that rate lets a single noise sample do.
@@ -53,7 +54,7 @@ class History:
 
 def keeping_overwritten(denoiser: Denoiser) -> AbstractContextManager:
     """A context in which autograd keeps copies of what the network overwrites; costs nothing where it does not."""
-    return torch.autograd.graph.allow_mutation_on_saved_tensors() if denoiser.overwrites else nullcontext()
+    return overwriting_allowed() if denoiser.overwrites else nullcontext()
 
 
 def train(

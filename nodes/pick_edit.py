@@ -18,7 +18,8 @@ from .charts import NO_CHART, ChartError, chart
 from .host.denoiser import latent_channels
 from .host.evaluating import evaluating
 from .host.progress import counter
-from .host.vision import encode_pictures, encode_text, smallest_side
+from .host.versions import smallest_side
+from .host.vision import encode_pictures, encode_text
 from .pictures import rgb
 
 

@@ -1,19 +1,18 @@
 """Loads a MODEL for training and makes it usable in autograd."""
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import comfy.model_management
 import torch
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
-from .denoiser import HostDenoiser, has_code_inside, running
+from .denoiser import HostDenoiser, has_code_inside
 from .kernels import give_a_backward
 from .memory import CHANGES, make_room, sampling_needs, spared, training_keeps, unload
 from .probe import probe
+from .versions import host_knows_it_trains, load_whole, not_streamed, running
 
 
 @contextmanager
@@ -52,7 +51,7 @@ def training(
         torch.inference_mode(False),
         torch.enable_grad(),
         frozen(model.model, foreign=has_code_inside(model)),
-        _host_knows_it_trains(),
+        host_knows_it_trains(),
         running(model),
     ):
         device = model.load_device
@@ -71,12 +70,9 @@ def _load_whole(model, samples: Tensor):
     Returns:
         What was loaded: MODEL, or where the host would stream its weights, the host's own stand-in for it.
     """
-    if getattr(model, "is_dynamic", lambda: False)():
-        model = model.get_non_dynamic_delegate()
-    load = comfy.model_management.load_models_gpu
-    whole = {"force_full_load": True} if "force_full_load" in inspect.signature(load).parameters else {}
+    model = not_streamed(model)
     try:
-        load([model], memory_required=sampling_needs(model, samples), **whole)
+        load_whole(model, sampling_needs(model, samples))
     except torch.OutOfMemoryError:
         unload(model)
         raise
@@ -87,17 +83,3 @@ def _load_whole(model, samples: Tensor):
             f"start ComfyUI without --lowvram and --novram, or {CHANGES}."
         )
     return model
-
-
-@contextmanager
-def _host_knows_it_trains() -> Iterator[None]:
-    """Newer hosts then leave out kernels that have no backward."""
-    management = comfy.model_management
-    if not hasattr(management, "in_training"):
-        yield
-        return
-    before, management.in_training = management.in_training, True
-    try:
-        yield
-    finally:
-        management.in_training = before

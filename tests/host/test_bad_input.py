@@ -43,7 +43,7 @@ NUMBERS = {
 def refused(studio, monkeypatch):
     """Calls a stage and returns its complaint; any work done is a failure."""
     monkeypatch.setattr(
-        studio.module("nodes.host.training").comfy.model_management,
+        studio.module("nodes.host.versions").comfy.model_management,
         "load_models_gpu",
         lambda *_, **__: pytest.fail("the model was loaded before the input was checked"),
     )

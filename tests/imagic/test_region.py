@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagic.region import edit_region, local_size, region_of
+from imagic import objective
+from imagic.region import FORWARD_EQUIVALENTS, edit_region, local_size, region_of
 
 from .gaussian import Gaussian, photo, prompt
 
@@ -52,6 +53,15 @@ def test_the_model_finds_the_region_that_two_texts_disagree_on(prediction):
     torch.testing.assert_close(region, region_of(means[0] - means[1], 0.4), rtol=0, atol=0.05)
     assert torch.equal(region, edit_region(denoiser, latent, source, target))
     assert not edit_region(denoiser, latent, source, source).any()
+
+
+@pytest.mark.parametrize("at_a_time", [12, 5, 1])
+def test_every_evaluation_is_counted(at_a_time, monkeypatch):
+    monkeypatch.setattr(objective, "POSITIONS_PER_FORWARD", at_a_time * photo()[0, 0].numel())
+    seen = []
+    edit_region(Gaussian(), photo(), prompt(), prompt(1), on_evaluation=seen.append)
+    assert max(seen) == at_a_time
+    assert sum(seen) == FORWARD_EQUIVALENTS
 
 
 def test_a_model_that_gives_nan_finds_no_region():

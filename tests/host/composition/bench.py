@@ -1,16 +1,20 @@
-"""What `test_composition` composes: small models with a photo each, and the host's nodes with their widgets."""
+"""What is composed: small models with a photo each, and the host's nodes with their widgets."""
 
 import asyncio
+import math
 
 import comfy.samplers
 import nodes as host_nodes
 import torch
 
-from .conftest import in_inference_mode
-from .families import family, texts
-from .families.rows import FAMILIES
+from ..conftest import in_inference_mode
+from ..families import family, texts
+from ..families.rows import FAMILIES
 
 STEPS, CFG = 4, 3.0
+EXACT = 1e-4  # RMS at eta 0, of the deviation of the photo's latent
+EDITED = 0.05, 1.5  # the least and the most that the target changes, likewise
+ANY = 1e-3, math.inf  # where the model alone draws nothing sensible either, as with random weights
 PLAIN = {"sampler": "euler", "scheduler": "normal", "latent": None, "negative": None, "denoise": 1.0, "seed": 1}
 
 # Node -> its widgets, where defaults will not do on a model and a run this small.
@@ -51,6 +55,36 @@ HAS_WRAPPERS = hasattr(comfy.samplers, "CFGGuider")
 if HAS_WRAPPERS and "KSamplerSelect" not in host_nodes.NODE_CLASS_MAPPINGS:
     asyncio.run(host_nodes.init_builtin_extra_nodes())
 KNOWN = host_nodes.NODE_CLASS_MAPPINGS
+
+
+def rows(names) -> list[str]:
+    return [name for name in names if HAS_WRAPPERS and name in KNOWN]
+
+
+def edited(conditioning: list, **extras) -> list:
+    return [[tokens, {**rest, **extras}] for tokens, rest in conditioning]
+
+
+# Guider -> its widgets, for a text and another one.
+GUIDERS = {
+    "CFGGuider": lambda text, other: {"positive": text, "negative": other, "cfg": CFG},
+    "BasicGuider": lambda text, other: {"conditioning": text},
+    "DualCFGGuider": lambda text, other: {
+        "cond1": text,
+        "cond2": other,
+        "negative": other,
+        "cfg_conds": CFG,
+        "cfg_cond2_negative": 1.5,
+        "style": "regular",
+    },
+    "PerpNegGuider": lambda text, other: {
+        "positive": text,
+        "negative": other,
+        "empty_conditioning": other,
+        "cfg": CFG,
+        "neg_scale": 1.0,
+    },
+}
 
 
 class Bench:
