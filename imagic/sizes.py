@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 MASSIVE = 5.0  # times the median channel; what is larger counts as this large
-# CLIP-L and OpenCLIP bigG, side by side in the tokens of SDXL and Stable Diffusion 3, and in the pooled embedding of the
-# latter and of HiDream. Over the 1,632 Parti prompts SDXL's vary by 3.6 and 3.3 a channel (its extremes are in
-# malthee/evolutionary-diffusion). Another encoder as wide as both is taken for two, whose sizes then are the same.
+# CLIP-L and OpenCLIP bigG, side by side in the tokens of SDXL and Stable Diffusion 3, and in the pooled embeddings of
+# Stable Diffusion 3 and HiDream. In SDXL both are of one size: over the 1,632 Parti prompts their channels range over
+# 3.6 and 3.3 (github.com/malthee/evolutionary-diffusion has the extremes). Tuned encoders need not be. Another encoder
+# that is as wide as both is taken for two, which does no harm: its two parts have the same size.
 BOTH_CLIPS = (768, 1280)
 
 
@@ -21,6 +22,17 @@ def robust_rms(channels: Tensor) -> Tensor:
     """
     used = channels[channels > 0]
     return used.clamp(max=MASSIVE * used.median()).square().mean().sqrt() if len(used) else channels.new_zeros(())
+
+
+def rms(tensor: Tensor) -> Tensor:
+    """The root mean square of all numbers, computed in fp32."""
+    return tensor.float().square().mean().sqrt()
+
+
+def output_size(output: Tensor, channels: int) -> Tensor:
+    """The robust size of what a layer computes, whose channels are along the axis `channels`."""
+    others = [axis for axis in range(output.ndim) if axis != channels % output.ndim]
+    return robust_rms(output.float().square().mean(others).sqrt())
 
 
 def text_sizes(text: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call
 
-from imagic.adapters import LoRA, Weights, in_attention
+from imagic.adapters import LoRA, in_attention
+from imagic.weights import Weights
 
 from .gaussian import Block, Mean, fingerprint, merged
 
