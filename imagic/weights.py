@@ -50,7 +50,7 @@ class Weights:
                 "beside: choose LoRA, or load the model in 16 bits."
             )
         self.masters = {key: weight.detach().float().clone().requires_grad_() for key, weight in self.originals.items()}
-        # Until it is measured, and where it cannot be, a layer is taken to put out numbers as large as its inputs.
+        # Until it is measured, and where it cannot be, a matrix is taken for random.
         self.units = {
             key: float(rms(weight.detach())) / (math.sqrt(weight[0].numel()) if weight.ndim > 1 else 1)
             for key, weight in self.masters.items()
@@ -81,7 +81,7 @@ class Weights:
             for key, weight in weights.items():
                 if key.endswith(".bias"):
                     found[key].append(float(size))
-                elif weight.ndim > 1:
+                elif weight.ndim > 1 and not isinstance(layer, nn.Embedding):  # whose inputs are no sizes
                     ratio = float(size / (weight[0].numel() * rms(args[0])))
                     if 0 < ratio < math.inf:  # not where a layer gets or gives zeros alone
                         found[key].append(ratio)

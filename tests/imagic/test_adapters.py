@@ -275,6 +275,15 @@ def test_a_step_of_a_norm_s_weight_is_a_share_of_it():
     assert 1e-3 * dict(zip(adapter.masters, adapter.step_units(), strict=True))["norm.weight"] == pytest.approx(5e-3)
 
 
+def test_a_table_of_embeddings_steps_by_its_own_size():
+    table = nn.Embedding(10, 4)
+    adapter = Weights(Network(table), only_attention=False)
+    before = dict(adapter.units)
+    with adapter.measuring(), torch.no_grad():
+        table(torch.tensor([7, 9]))
+    assert adapter.units == before
+
+
 @pytest.mark.parametrize("zero", ["input", "weight"])
 def test_full_weights_that_get_or_give_zeros_alone_step_by_their_own_size(zero):
     layer, x = nn.Linear(6, 8, bias=False), torch.randn(3, 6)
