@@ -75,15 +75,19 @@ class Weights:
             keys.setdefault(layer, []).append(key)
 
         def note(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+            if not isinstance(output, Tensor):  # the gate of a mixture of experts, say
+                return
             weights = {key: self.masters[key] for key in keys[layer]}
             picture = isinstance(layer, nn.GroupNorm) or any(weight.ndim > 2 for weight in weights.values())
             size = output_size(output, 1 if picture else -1)
+            if not 0 < size < math.inf:  # it gives zeros alone, or was given nothing
+                return
             for key, weight in weights.items():
                 if key.endswith(".bias"):
                     found[key].append(float(size))
                 elif weight.ndim > 1 and not isinstance(layer, nn.Embedding):  # whose inputs are no sizes
                     ratio = float(size / (weight[0].numel() * rms(args[0])))
-                    if 0 < ratio < math.inf:  # not where a layer gets or gives zeros alone
+                    if ratio < math.inf:  # else it gets zeros alone
                         found[key].append(ratio)
 
         hooks = [layer.register_forward_hook(note) for layer in keys]

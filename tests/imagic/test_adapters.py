@@ -275,6 +275,23 @@ def test_a_step_of_a_norm_s_weight_is_a_share_of_it():
     assert 1e-3 * dict(zip(adapter.masters, adapter.step_units(), strict=True))["norm.weight"] == pytest.approx(5e-3)
 
 
+class Gate(nn.Linear):
+    """As of a mixture of experts: which of them, and by how much."""
+
+    def forward(self, x):
+        return super().forward(x).max(-1)
+
+
+def test_what_gives_no_tensor_or_is_given_nothing_steps_by_its_own_size():
+    network = nn.Sequential(Gate(6, 8), nn.Linear(6, 8))
+    adapter = Weights(network, only_attention=False)
+    before = dict(adapter.units)
+    with adapter.measuring(), torch.no_grad():
+        network[0](torch.randn(3, 6))
+        network[1](torch.randn(0, 6))
+    assert adapter.units == before
+
+
 def test_a_table_of_embeddings_steps_by_its_own_size():
     table = nn.Embedding(10, 4)
     adapter = Weights(Network(table), only_attention=False)
