@@ -1,17 +1,17 @@
-"""What stage B trains: low-rank updates beside the layers, or the layers' own weights."""
+"""Low-rank updates beside the layers: what stage B trains by default."""
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from .blocks import blocks
-from .sizes import robust_rms
+from .sizes import output_size, rms
 
 # At the rate 1e-3 a step changes a layer's output by at most 1 %, and A x by at most a fifth. Plain LoRA does the same
-# at 128 inputs and rank 16.
+# at 128 inputs and rank 16, and full weights that move by 1e-4 do at 128 inputs.
 SHARE_OF_OUTPUT = 10.0
 WIDTH = 128.0
 
@@ -97,6 +97,10 @@ class LoRA:
     def parameters(self) -> list[Tensor]:
         return [*self.down.values(), *self.up.values()]
 
+    def step_units(self) -> list[float]:
+        """What the learning rate of each parameter counts in: `parameters` are in units of their own already."""
+        return [1.0] * (2 * len(self.down))
+
     def matrices(self, name: str) -> tuple[Tensor, Tensor]:
         """A and B of a layer."""
         unit_down, unit_up = self.units[name]
@@ -110,10 +114,8 @@ class LoRA:
         def measure(name: str):
             def note(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
                 down, _ = self.matrices(name)
-                reduced, y = self._reduced(layer, args[0], down).float(), output.float()
-                axis = 1 if down.ndim > 2 else y.ndim - 1
-                size = robust_rms(y.square().mean([other for other in range(y.ndim) if other != axis]).sqrt())
-                ratio = float(size / (len(down) * reduced.square().mean().sqrt()))
+                reduced = self._reduced(layer, args[0], down)
+                ratio = float(output_size(output, 1 if down.ndim > 2 else -1) / (len(down) * rms(reduced)))
                 if 0 < ratio < math.inf:  # not where a layer gets or gives zeros alone
                     found[name].append(ratio)
 
@@ -178,64 +180,3 @@ def _weight_shape(layer: nn.Module) -> tuple[int, ...]:
     if isinstance(layer, nn.Conv2d) and layer.groups == 1:
         return layer.out_channels, layer.in_channels, *layer.kernel_size
     return ()
-
-
-def _quantized(weight: Tensor) -> bool:
-    """Whether a weight is of 8 bits or fewer, or in a layout of its own, which is a class of tensors then."""
-    return weight.dtype.itemsize < 2 or type(weight) not in (Tensor, nn.Parameter)
-
-
-class Weights:
-    """The network's own weights and biases, trained as fp32 copies that stand in for them.
-
-    The originals are never written: the update that is handed out is the difference.
-    """
-
-    def __init__(self, network: nn.Module, only_attention: bool):
-        self.owners: dict[str, tuple[nn.Module, str]] = {
-            f"{path}.{name}": (module, name)
-            for path, module in network.named_modules()
-            for name, _ in module.named_parameters(recurse=False)
-            # Only what a LoRA file can name. Scale tables and the like stay as they are.
-            if name in ("weight", "bias") and (not only_attention or in_attention(path))
-        }
-        if not self.owners:
-            raise ValueError("This model has no attention layers by name: tune LoRA or all weights instead.")
-        self.originals = {key: module._parameters[name] for key, (module, name) in self.owners.items()}
-        quantized = {
-            f"{type(weight).__name__} of {weight.dtype}" for weight in self.originals.values() if _quantized(weight)
-        }
-        if quantized:
-            raise ValueError(
-                f"The model's weights are quantized ({', '.join(quantized)}), which only LoRA can be tuned "
-                "beside: choose LoRA, or load the model in 16 bits."
-            )
-        self.masters = {key: weight.detach().float().clone().requires_grad_() for key, weight in self.originals.items()}
-
-    def parameters(self) -> list[Tensor]:
-        return list(self.masters.values())
-
-    def measuring(self) -> AbstractContextManager:
-        """Nothing to find out: full weights move by the learning rate itself, as the paper has it."""
-        return nullcontext()
-
-    @contextmanager
-    def attached(self) -> Iterator[None]:
-        """Inside, the network computes with the trained copies."""
-        try:
-            for key, (module, name) in self.owners.items():
-                # Straight into the dict: a cast copy is no leaf, and nn.Module only accepts Parameters by assignment.
-                module._parameters[name] = self.masters[key].to(self.originals[key].dtype)
-            yield
-        finally:
-            for key, (module, name) in self.owners.items():
-                module._parameters[name] = self.originals[key]
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The differences, named as LoRA files name them: "<layer>.diff" for a weight, "<layer>.diff_b" for a bias."""
-        state = {}
-        for key, (_, name) in self.owners.items():
-            suffix = "diff" if name == "weight" else "diff_b"
-            difference = (self.masters[key].detach() - self.originals[key].detach().float()).cpu()
-            state[f"{key.removesuffix(name)}{suffix}"] = difference
-        return state

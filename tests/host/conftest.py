@@ -139,7 +139,7 @@ class Studio:
         inputs = {"model": self.model, "latent": self.latent, "conditioning": self.target, "tune": "LoRA", "rank": 4}
         inputs |= {
             "steps": 3,
-            "learning_rate": 1e-3 if changes.get("tune", "LoRA").startswith("LoRA") else 2e-4,
+            "learning_rate": 1e-3,
             "schedule": "cosine",
             "samples": 2,
             "gradient_checkpointing": False,

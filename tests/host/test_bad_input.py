@@ -86,11 +86,6 @@ def test_inpainting_models(studio, refused, monkeypatch, stage):
     assert "inpainting model" in refused(stage)
 
 
-@pytest.mark.parametrize("tune", ["attention", "all weights"])
-def test_a_loras_learning_rate_for_full_weights(refused, tune):
-    assert "would ruin the model" in refused("tune", tune=tune, learning_rate=1e-3)
-
-
 def test_unknown_choice_of_what_to_tune(refused):
     message = refused("tune", tune="everything", learning_rate=1e-4)
     assert "choose one of LoRA, LoRA all layers, attention, all weights" in message
