@@ -89,8 +89,7 @@ class LoRA:
         adapter.up = {name: state[f"{name}.lora_up.weight"].to(device) for name in names}
         adapter.units = dict.fromkeys(names, (1.0, 1.0))
         for name in names:
-            sizes = len(adapter.up[name]), *adapter.down[name].shape[1:]
-            if name not in modules or sizes != _weight_shape(modules[name]):
+            if name not in modules or not fits(modules[name], adapter.up[name], adapter.down[name]):
                 raise ValueError(f"The LoRA does not fit this model at {name}: load the model that it was tuned on.")
         return adapter
 
@@ -178,6 +177,22 @@ def _weight_shape(layer: nn.Module) -> tuple[int, ...]:
     if isinstance(layer, nn.Conv2d) and layer.groups == 1:
         return layer.out_channels, layer.in_channels, *layer.kernel_size
     return ()
+
+
+def fits(layer: nn.Module, tensor: Tensor, down: Tensor | None = None, *, bias: bool = False) -> bool:
+    """Whether an update is of a layer's size.
+
+    Args:
+        tensor: B of a LoRA, [out, rank, ...], and `down` then A, [rank, in, ...]; else the difference of full weights.
+        bias: the difference is that of the bias.
+    """
+    if bias or not _weight_shape(layer):
+        own = getattr(layer, "bias" if bias else "weight", None)
+        return own is not None and own.shape == tensor.shape
+    out_size, *inputs = _weight_shape(layer)
+    if down is None:
+        return list(tensor.shape) == [out_size, *inputs]
+    return len(tensor) == out_size and down[0].numel() == math.prod(inputs)
 
 
 def _quantized(weight: Tensor) -> bool:

@@ -7,13 +7,14 @@ from pathlib import Path
 import folder_paths
 from comfy.cli_args import args
 
-from ...imagic import checks
+from ...imagic import checks, whole_file
 from ...imagic.fingerprint import Fingerprint, fingerprint
 
 SUFFIX = ".safetensors"
 # Not allowed in names on some system or other; files travel.
 FORBIDDEN = set('<>:"|?*\0')
-RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)  # by Windows, in any folder
+# By Windows, in any folder and with anything after a dot.
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 # Bytes of each part: systems allow 255, and a number and what a file is called until it is whole come to them.
 LONGEST = 180
 
@@ -69,11 +70,19 @@ def path_to_save(name: str) -> Path:
 
     Raises:
         ValueError: see `check_name`.
+        NotWritten: there can be no such file.
     """
     plain = check_name(name)
-    folder().mkdir(parents=True, exist_ok=True)
-    parent, stem, counter, _, _ = folder_paths.get_save_image_path(plain, str(folder()))
+    with whole_file.explained(folder() / plain):
+        folder().mkdir(parents=True, exist_ok=True)
+        sweep()
+        parent, stem, counter, _, _ = folder_paths.get_save_image_path(plain, str(folder()))
     return Path(parent) / f"{stem}_{counter:05}_{SUFFIX}"
+
+
+def sweep() -> None:
+    """Remove what killed processes had begun to save, in any folder there."""
+    whole_file.sweep(folder(), "**/")
 
 
 def _complaint(name: str) -> str | None:
@@ -104,7 +113,13 @@ def may_tell(graph: dict | None) -> dict:
 
 def _inside(path: Path) -> bool:
     """Whether a path stays in the folder once links are followed."""
-    return path.resolve().is_relative_to(folder().resolve())
+    with whole_file.explained(path):
+        return path.resolve().is_relative_to(folder().resolve())
+
+
+def parameters_of(model) -> int:
+    """How many numbers MODEL's network has."""
+    return sum(weight.shape.numel() for weight in model.model.diffusion_model.parameters())
 
 
 def base_of(model) -> Fingerprint:

@@ -24,7 +24,7 @@ def edit():
         optimized={"cross_attn": tokens, "pooled_output": torch.randn(1, 4)},
         anchor={"cross_attn": tokens.half()},
         update={
-            "a.lora_up.weight": torch.randn(6, 2).T,
+            "a.lora_up.weight": torch.randn(2, 6).T,
             "a.lora_down.weight": torch.randn(2, 6).bfloat16(),
             "a.alpha": torch.tensor(2.0),
         },
@@ -117,7 +117,7 @@ def test_foreign_files_are_named_as_such(edit, tmp_path):
 
 
 def test_a_file_of_a_later_version_asks_for_an_update(edit, tmp_path, monkeypatch):
-    monkeypatch.setattr(edit_file, "VERSION", 3)
+    monkeypatch.setattr(edit_file, "VERSION", 5)
     edit_file.save(edit, tmp_path / "x")
     monkeypatch.undo()
     with pytest.raises(NotAnEdit, match="later version of Imagic: update"):
