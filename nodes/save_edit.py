@@ -48,7 +48,7 @@ class SaveEdit:
         # Before anything is trained; a name that comes over a link is known only then.
         try:
             return name is None or bool(edits.check_name(name))
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             return str(error)
 
     @inputs.checked

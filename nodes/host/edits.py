@@ -1,7 +1,10 @@
 """Where edits are kept, and which base model they belong to."""
 
 import contextlib
+import errno
+import os
 import re
+import stat
 from pathlib import Path
 
 import folder_paths
@@ -54,12 +57,14 @@ def check_name(name: str) -> str:
 
     Raises:
         ValueError: the name is empty, too long, not possible on every system, or leads out of the folder.
+        NotWritten: there can be no such file.
     """
     plain = checks.text("name", name).replace("\\", "/").strip()
     if (complaint := _complaint(plain)) is not None:
         raise ValueError(f"name is {checks.shown(name)}{complaint}.")
     if max(map(len, plain.encode().split(b"/"))) > LONGEST or len(plain) > 4 * LONGEST:
         raise ValueError(f"name is {checks.shown(name)}, which is too long: shorten it to {LONGEST // 3} letters.")
+    _check_place(folder() / plain)
     if not _inside(folder() / plain):
         raise ValueError(f"name is {checks.shown(name)}, which leads out of ComfyUI's output folder: use a plain name.")
     return plain
@@ -113,8 +118,22 @@ def may_tell(graph: dict | None) -> dict:
 
 def _inside(path: Path) -> bool:
     """Whether a path stays in the folder once links are followed."""
-    with whole_file.explained(path):
+    try:
         return path.resolve().is_relative_to(folder().resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False
+
+
+def _check_place(path: Path) -> None:
+    """Raises NotWritten if what is there already leaves no place for a file: found out before anything is trained."""
+    with whole_file.explained(path):
+        for parent in path.parents:
+            with contextlib.suppress(FileNotFoundError):
+                if not stat.S_ISDIR(parent.stat().st_mode):
+                    raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
+                if not os.access(parent, os.W_OK):
+                    raise PermissionError(errno.EACCES, "Permission denied")
+                return
 
 
 def parameters_of(model) -> int:
