@@ -30,17 +30,24 @@ def edit() -> Edit:
     )
 
 
+def _hidden(folder: Path) -> set[str]:
+    return {name for name in os.listdir(folder) if name.startswith(".")}
+
+
 def main(folder: Path, count: int) -> None:
     choose, saved, left = random.Random(16), edit(), 0
     for number in range(count):
+        before = _hidden(folder)
         child = os.fork()
         if not child:
             while True:
                 edit_file.save(saved, folder / f"{number}.safetensors")
-        time.sleep(choose.uniform(0.02, 0.2))
+        while not _hidden(folder) - before:
+            time.sleep(0.001)
+        time.sleep(choose.uniform(0, 0.03))  # the file is being written, or put in place, or the next one begun
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        left += any(path.name.startswith(".") for path in folder.iterdir())
+        left += bool(_hidden(folder))
     print(left)
 
 
