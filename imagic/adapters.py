@@ -186,13 +186,13 @@ def fits(layer: nn.Module, tensor: Tensor, down: Tensor | None = None, *, bias: 
         tensor: B of a LoRA, [out, rank, ...], and `down` then A, [rank, in, ...]; else the difference of full weights.
         bias: the difference is that of the bias.
     """
-    if bias or not _weight_shape(layer):
-        own = getattr(layer, "bias" if bias else "weight", None)
-        return own is not None and own.shape == tensor.shape
-    out_size, *inputs = _weight_shape(layer)
+    own = getattr(layer, "bias" if bias else "weight", None)
+    if own is None:
+        return False
+    shape = (not bias and _weight_shape(layer)) or tuple(own.shape)
     if down is None:
-        return list(tensor.shape) == [out_size, *inputs]
-    return len(tensor) == out_size and down[0].numel() == math.prod(inputs)
+        return tuple(tensor.shape) == shape
+    return len(tensor) == shape[0] and down[0].numel() == math.prod(shape[1:])
 
 
 def _quantized(weight: Tensor) -> bool:
