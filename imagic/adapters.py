@@ -89,8 +89,7 @@ class LoRA:
         adapter.up = {name: state[f"{name}.lora_up.weight"].to(device) for name in names}
         adapter.units = dict.fromkeys(names, (1.0, 1.0))
         for name in names:
-            sizes = len(adapter.up[name]), *adapter.down[name].shape[1:]
-            if name not in modules or sizes != _weight_shape(modules[name]):
+            if name not in modules or not fits(modules[name], adapter.up[name], adapter.down[name]):
                 raise ValueError(f"The LoRA does not fit this model at {name}: load the model that it was tuned on.")
         return adapter
 
@@ -180,3 +179,19 @@ def _weight_shape(layer: nn.Module) -> tuple[int, ...]:
     if isinstance(layer, nn.Conv2d) and layer.groups == 1:
         return layer.out_channels, layer.in_channels, *layer.kernel_size
     return ()
+
+
+def fits(layer: nn.Module, tensor: Tensor, down: Tensor | None = None, *, bias: bool = False) -> bool:
+    """Whether an update is of a layer's size.
+
+    Args:
+        tensor: B of a LoRA, [out, rank, ...], and `down` then A, [rank, in, ...]; else the difference of full weights.
+        bias: the difference is that of the bias.
+    """
+    own = getattr(layer, "bias" if bias else "weight", None)
+    if own is None:
+        return False
+    shape = (not bias and _weight_shape(layer)) or tuple(own.shape)
+    if down is None:
+        return tuple(tensor.shape) == shape
+    return len(tensor) == shape[0] and down[0].numel() == math.prod(shape[1:])

@@ -6,6 +6,7 @@ from torch import Tensor
 from ..imagic import edit_file
 from . import inputs, origin, pictures
 from .host import edits
+from .host.lora import of_this_model
 
 PREVIEW_SIZE = 256
 
@@ -47,12 +48,12 @@ class SaveEdit:
         # Before anything is trained; a name that comes over a link is known only then.
         try:
             return name is None or bool(edits.check_name(name))
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             return str(error)
 
     @inputs.checked
     def save(self, model, optimized, anchor, lora, source, name, node_id=None, graph=None):
-        path = edits.path_to_save(name)
+        of_this_model(model, lora)
         optimized_tensors, optimized_rest = _split("optimized", optimized)
         anchor_tensors, anchor_rest = _split("anchor", anchor)
         (photo, *_) = pictures.to_pictures(source)
@@ -73,6 +74,7 @@ class SaveEdit:
                 "anchor": anchor_rest,
             },
         )
+        path = edits.path_to_save(name)
         edit_file.save(edit, path)
         saved = path.relative_to(edits.folder()).as_posix()
         return {"ui": {"text": [f"saved as {saved}"], "imagic": [{"edit": saved}]}}

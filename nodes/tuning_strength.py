@@ -1,7 +1,7 @@
 """How much of a tuning to use."""
 
 from . import inputs
-from .host.lora import LayersLeftOut, apply_update
+from .host.lora import of_this_model
 
 
 class TuningStrength:
@@ -38,7 +38,4 @@ class TuningStrength:
 
     @inputs.checked
     def apply(self, model, lora, strength):
-        try:
-            return (apply_update(model, lora, strength),)
-        except LayersLeftOut:
-            raise ValueError("The lora is of another model: connect the model that it was tuned on.") from None
+        return (of_this_model(model, lora, strength),)

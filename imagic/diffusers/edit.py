@@ -143,8 +143,9 @@ class ImagicEdit:
             ValueError: the pipeline's network is of another kind.
         """
         path, family = options.file_path(path), family_of(pipeline)
-        saved, name = edit_file.load(path), path.name
-        if saved.photo is None:
+        size = sum(weight.numel() for weight in family.network.parameters())
+        saved, name = edit_file.load(path, size), path.name
+        if saved.photo is None or "text" not in saved.about:
             raise edit_file.NotAnEdit(f"{name} was saved by Save Imagic Edit: load it in ComfyUI.")
         base = _fingerprint(family.network)
         if not saved.base.same_kind(base):
@@ -152,6 +153,7 @@ class ImagicEdit:
         if not saved.base.same_weights(base):
             warnings.warn(f"{name} was tuned on {saved.about['base']}, and this is another model.", stacklevel=2)
         update = lora_names.from_file(saved.update, family.network, family.part)
+        LoRA.restored(family.network, update, torch.device("cpu"))  # to refuse one of another model
         return cls(pipeline, saved.photo, saved.about["text"], saved.anchor, saved.optimized, update)
 
     def _texts(self, denoiser: DiffusersDenoiser, target: str | None) -> tuple[Conditioning, Conditioning | None]:

@@ -29,7 +29,8 @@ class Task:
 
 
 # Of `imagic`, what no training asks for: it may change without a rival's hours of training starting anew.
-AFTER_TRAINING, BESIDE = ("keeping.py", "region.py", "scoring.py"), ("edit_file.py", "fingerprint.py")
+AFTER_TRAINING = "keeping.py", "region.py", "scoring.py"
+BESIDE = "edit.py", "edit_file.py", "fingerprint.py", "whole_file.py"
 
 
 def key(method: methods.Method) -> str:
