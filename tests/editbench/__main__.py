@@ -54,10 +54,11 @@ def main() -> None:
     plots.trade_off(found, known, folder / "curve.png")
     plots.contact_sheets(judged, found, known, folder, group)
     for name, figures in found["summary"].items():
-        low, high = figures["edit_score_interval"]
+        low, high = figures["complete_interval"]
         print(
-            f"{name:15} {figures['pairs']:3} pairs  edit score {figures['edit_score']:.2f} ({low:.2f}-{high:.2f})  "
-            f"{figures['forward_equivalents']:6.0f} forward-equivalents  {figures['plain_samples']:5.1f} plain samples"
+            f"{name:15} {figures['pairs']:3} pairs  complete {figures['complete']:.2f} ({low:.2f}-{high:.2f})  "
+            f"edit score {figures['edit_score']:.2f}  {figures['forward_equivalents']:6.0f} forward-equivalents  "
+            f"{figures['plain_samples']:5.1f} plain samples"
         )
     print(f"Written to {folder}")
 

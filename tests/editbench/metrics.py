@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, uniform_filter
 from scipy.stats import bootstrap
 from skimage.metrics import structural_similarity
 from torch import Tensor
@@ -15,6 +15,9 @@ from .pairs import Pair
 EROSION = 5  # pixels across, so that what an edge's blur or the autoencoder carries over does not count
 SMALLEST_REGION = 0.02  # of the picture; less says nothing
 CLOSE_TO_CEILING, CLOSE = 4.0, 24.0  # dB: within the one of the ceiling, or at the other and more
+CHANGED = 24  # summed over channels: less is not seen, and the autoencoder loses it
+WINDOW = 7  # pixels across, over which errors are averaged, so that an edge a pixel off still counts as drawn
+COMPLETE = 0.75  # of the changed places
 
 
 def untouched_region(pair: Pair) -> np.ndarray | None:
@@ -25,6 +28,21 @@ def untouched_region(pair: Pair) -> np.ndarray | None:
     equal = (pair.source == pair.truth).all(-1)
     region = binary_erosion(equal, np.ones((EROSION, EROSION)), border_value=1)
     return region if region.mean() >= SMALLEST_REGION else None
+
+
+def changed_region(pair: Pair) -> np.ndarray:
+    """Where the edit changes the picture for an eye to see, bool [128, 128]."""
+    return np.abs(pair.source.astype(int) - pair.truth).sum(-1) > CHANGED
+
+
+def changed_share(pair: Pair, picture: np.ndarray) -> float:
+    """Of the places that the edit changes, the share where a uint8 picture [128, 128, 3] is nearer to the true edit
+    than to the source: what is less was left as it was, or became neither."""
+
+    def error(other: np.ndarray) -> np.ndarray:
+        return uniform_filter(((picture.astype(float) - other) ** 2).sum(-1), WINDOW)
+
+    return float((error(pair.truth) < error(pair.source))[changed_region(pair)].mean())
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray, region: np.ndarray | None = None) -> float:
@@ -53,6 +71,7 @@ class Figures:
     ceiling_ssim: float | None
     whole_psnr: float
     whole_ceiling_psnr: float
+    changed_share: float  # of the places that the edit changes, those nearer to the truth than to the source
 
     @property
     def untouched(self) -> bool:
@@ -65,6 +84,11 @@ class Figures:
     def success(self) -> bool:
         """Counts for the edit score."""
         return self.target and self.kept and self.untouched
+
+    @property
+    def complete(self) -> bool:
+        """A success whose change is there in nearly all of its places: no hole of day in a night sky, no old pose."""
+        return self.success and self.changed_share >= COMPLETE
 
 
 def figures(pair: Pair, picture: np.ndarray, ceiling: np.ndarray, seen: dict[str, Tensor]) -> Figures:
@@ -92,6 +116,7 @@ def figures(pair: Pair, picture: np.ndarray, ceiling: np.ndarray, seen: dict[str
         ceiling_ssim=in_region(ssim, ceiling),
         whole_psnr=psnr(picture, pair.truth),
         whole_ceiling_psnr=psnr(ceiling, pair.truth),
+        changed_share=changed_share(pair, picture),
     )
 
 

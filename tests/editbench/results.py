@@ -60,6 +60,7 @@ def _line(row: Judged, dial: str) -> dict:
         "source": edit.source_caption,
         "target": edit.target_caption,
         "success": figures.success,
+        "complete": figures.complete,
         **{name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(figures).items()},
         "reconstruction_gap_db": None if gap is None else round(gap, 3),
         "forward_equivalents": (row.photo + row.target + row.samples[dial]).forward_equivalents,
@@ -94,20 +95,31 @@ def markdown(results: dict, known: dict[str, Method], command: str) -> str:
         "# EditBench\n",
         f"Made by `{command}` on {about['date']}, Python {about['python']}, torch {about['torch']}, diffusers "
         f"{about['diffusers']}, {about['machine']}, on the CPU. What the figures mean is said at the end.\n",
+        "## Complete edits\n",
+        _table(
+            ("method", "setting", "pairs", "complete", "95 %", *KINDS),
+            [(known[name].title, *_score_cells(summaries[name], "complete")) for name in methods],
+        ),
         "## Edit score\n",
         _table(
             ("method", "setting", "pairs", "edit score", "95 %", *KINDS),
-            [(known[name].title, *_score_cells(summaries[name])) for name in methods],
+            [(known[name].title, *_score_cells(summaries[name], "edit_score")) for name in methods],
         ),
         "## What it is made of\n",
         _table(
-            ("method", "target there", "others kept", "untouched kept", "untouched", "its SSIM", "whole", "η = 0"),
+            (
+                *("method", "target there", "others kept", "untouched kept", "of the change"),
+                *("untouched", "its SSIM", "whole", "η = 0"),
+            ),
             [(known[name].title, *_part_cells(summaries[name])) for name in methods],
         ),
         _ceiling(summaries),
         "## Choosing the setting\n",
         _table(
-            ("method", "edit score as reported", "best single setting", "best setting per pair"),
+            (
+                *("method", "complete as reported", "best single setting", "best setting per pair"),
+                *("edit score as reported", "best single setting", "best setting per pair"),
+            ),
             [(known[name].title, *_choice_cells(summaries[name])) for name in methods if known[name].swept],
         ),
         "## Cost of a whole edit\n",
@@ -124,10 +136,14 @@ def markdown(results: dict, known: dict[str, Method], command: str) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _score_cells(figures: dict) -> tuple:
-    low, high = figures["edit_score_interval"]
-    kinds = (figures["edit_score_by_kind"].get(kind) for kind in KINDS)
-    cells = [f"**{figures['edit_score']:.2f}**", f"{low:.2f} – {high:.2f}"]
+def _score_cells(figures: dict, score: str) -> tuple:
+    """
+    Args:
+        score: "complete" or "edit_score".
+    """
+    low, high = figures[f"{score}_interval"]
+    kinds = (figures[f"{score}_by_kind"].get(kind) for kind in KINDS)
+    cells = [f"**{figures[score]:.2f}**", f"{low:.2f} – {high:.2f}"]
     return (figures["setting"], figures["pairs"], *cells, *("" if value is None else f"{value:.2f}" for value in kinds))
 
 
@@ -135,6 +151,7 @@ def _part_cells(figures: dict) -> tuple:
     shares = (f"{figures[name]:.2f}" for name in ("target_present", "others_kept", "untouched_kept"))
     return (
         *shares,
+        f"{figures['changed_share']:.2f}",
         _decibels(figures["untouched_psnr"]),
         "" if figures["untouched_ssim"] is None else f"{figures['untouched_ssim']:.3f}",
         _decibels(figures["whole_psnr"]),
@@ -143,7 +160,9 @@ def _part_cells(figures: dict) -> tuple:
 
 
 def _choice_cells(figures: dict) -> tuple:
-    return tuple(f"{figures[name]:.2f}" for name in ("edit_score", "best_single_setting", "best_setting_per_pair"))
+    best = ("best_single_setting", "best_setting_per_pair")
+    names = ("complete", *(f"complete_{name}" for name in best), "edit_score", *best)
+    return tuple(f"{figures[name]:.2f}" for name in names)
 
 
 def _cost_cells(figures: dict) -> tuple:
@@ -156,9 +175,9 @@ def _ceiling(summaries: dict) -> str:
         return ""
     best = summaries[CEILING]
     return (
-        f"The ceiling is the true picture sent through the autoencoder: edit score {best['edit_score']:.2f}, untouched "
-        f"region {_decibels(best['untouched_psnr'])} and SSIM {best['untouched_ssim']:.3f}, whole picture "
-        f"{_decibels(best['whole_psnr'])}.\n"
+        f"The ceiling is the true picture sent through the autoencoder: complete {best['complete']:.2f}, edit score "
+        f"{best['edit_score']:.2f}, untouched region {_decibels(best['untouched_psnr'])} and SSIM "
+        f"{best['untouched_ssim']:.3f}, whole picture {_decibels(best['whole_psnr'])}.\n"
     )
 
 
@@ -181,7 +200,12 @@ def _explanation(results: dict) -> str:
         "captioned one, and the region that the edit leaves alone is within 4 dB of the autoencoder's ceiling or at "
         "24 dB and more, against the true edit. That region is where source and true edit are equal, eroded by two "
         "pixels. A style changes every pixel, and night all but a few: where it is under 2 % of the picture, the "
-        "attributes alone decide. The interval is a percentile bootstrap over pairs.",
+        "attributes alone decide.",
+        "- **Complete**: the share of pairs that count for the edit score and whose change is there in nearly all of "
+        "its places. Of the places where source and true edit differ (by more than 24, summed over channels), at least "
+        "three quarters must be nearer to the true edit than to the source, squared errors averaged over 7 x 7 pixels. "
+        "**of the change** is the median of that share. Frames on the sheets: green is complete, amber counts for the "
+        "edit score alone, red for neither; the share is said below. Intervals are percentile bootstraps over pairs.",
         "- **untouched**, **whole**: median PSNR against the true edit, in that region and of everything. **η = 0**: "
         "median distance of the reconstruction from what the autoencoder makes of the photo.",
         "- **Setting**: η, α, strength, or the text that was inverted under. This pack's are what it ships with; its "

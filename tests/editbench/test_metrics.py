@@ -76,6 +76,38 @@ def test_the_truth_succeeds_and_the_source_does_not(pair):
     assert not source.success
 
 
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.edit.kind)
+def test_the_truth_is_complete_and_a_change_left_in_part_is_not(pair):
+    assert judged(pair).changed_share == 1
+    assert judged(pair).complete
+    assert metrics.changed_share(pair, pair.source) == 0
+    left = pair.truth.copy()
+    there = np.cumsum(metrics.changed_region(pair)) <= 0.6 * metrics.changed_region(pair).sum()
+    left[there.reshape(128, 128)] = pair.source[there.reshape(128, 128)]
+    part = judged(pair, left)
+    assert part.changed_share == pytest.approx(0.4, abs=0.1)
+    assert part.target
+    assert not part.complete
+
+
+@pytest.mark.parametrize(("share", "is_complete"), [(0.75, True), (0.749, False)])
+def test_three_quarters_of_a_successful_change_are_complete(share, is_complete):
+    good = replace(judged(pair_of("pose")), changed_share=share)
+    assert good.success
+    assert good.complete is is_complete
+    assert not replace(good, kept=False).complete
+
+
+def test_a_change_drawn_a_pixel_off_is_there():
+    pair = pair_of("accessory")
+    moved = np.roll(pair.truth, 1, 1)
+    assert metrics.changed_share(pair, moved) > 0.9
+
+
+def test_every_pair_changes_something_for_an_eye_to_see():
+    assert all(metrics.changed_region(pair).mean() > 0.005 for pair in (*pairs.bench(), *pairs.development()))
+
+
 def test_another_attribute_lost_is_no_success():
     pair = pair_of("colour")
     other = next(value for value in VALUES["background"] if value != pair.edit.scene.attributes.background)
