@@ -1,7 +1,8 @@
 """The pairs: a picture no model has seen, a sentence, and the true picture of what the sentence asks for."""
 
+import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -26,6 +27,14 @@ class Pair:
         """uint8 [128, 128, 3]: the source redrawn with the one attribute changed."""
         return render(self.edit.truth)
 
+    @cached_property
+    def digest(self) -> str:
+        """Of all that methods and metrics see of it."""
+        digest = hashlib.sha256(f"{self.edit.source_caption}\n{self.edit.target_caption}".encode())
+        for picture in (self.source, self.truth):
+            digest.update(picture.tobytes())
+        return digest.hexdigest()[:12]
+
 
 def bench() -> list[Pair]:
     """The 100 pairs that figures are reported on."""
@@ -37,6 +46,7 @@ def development() -> list[Pair]:
     return _interleaved(draw_edits(PER_KIND["development"], DEVELOPMENT_SEED))
 
 
+@cache
 def group(name: str) -> list[Pair]:
     return {"bench": bench, "development": development}[name]()
 

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from demo.scenes import SIZE
-from demo.scenes.edits import KINDS
 
 from .judge import Judged
 from .methods import CEILING, Method
+from .pairs import KINDS
 from .results import Rows
 
 SHEET_PAIRS, WORST_PAIRS = 7, 3  # of a kind: the first ones, and the first method's worst ones
@@ -19,11 +19,11 @@ _INK, _PAPER = (30, 30, 30), (255, 255, 255)
 _COMPLETE, _SUCCESS, _NEITHER = (40, 160, 70), (235, 170, 30), (205, 60, 50)
 
 
-def trade_off(results: dict, known: dict[str, Method], path: Path) -> None:
+def trade_off(results: dict, model: str, known: dict[str, Method], path: Path) -> None:
     """Alignment against fidelity, one curve a method, a point each setting; the reported one is filled."""
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.subplots()
-    for name, points in results["curves"].items():
+    for name, points in results["curves"][model].items():
         points = [point for point in points if point["fidelity_db"] is not None]
         x, y = [point["fidelity_db"] for point in points], [point["alignment"] for point in points]
         ordered = all(_is_number(point["setting"]) for point in points)
@@ -31,10 +31,10 @@ def trade_off(results: dict, known: dict[str, Method], path: Path) -> None:
         for point in points:
             at = (point["fidelity_db"], point["alignment"])
             axes.annotate(point["setting"], at, xytext=(4, 4), textcoords="offset points", fontsize=7)
-            if point["setting"] == results["summary"][name]["setting"]:
+            if point["setting"] == results["summary"][model][name]["setting"]:
                 axes.plot(*at, line.get_marker(), color=line.get_color(), markersize=9)
-    if CEILING in results["summary"]:
-        ceiling = results["summary"][CEILING]["untouched_psnr"]
+    if CEILING in results["summary"][model]:
+        ceiling = results["summary"][model][CEILING]["untouched_psnr"]
         axes.axvline(ceiling, linestyle=":", color="gray", label="what the autoencoder allows (median)")
     axes.set_xlabel("fidelity: PSNR of the region the edit leaves alone, dB (mean)")
     axes.set_ylabel("alignment: probability of the target attribute (mean)")
@@ -44,13 +44,13 @@ def trade_off(results: dict, known: dict[str, Method], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def contact_sheets(judged: Rows, results: dict, known: dict[str, Method], folder: Path, group: str) -> None:
+def contact_sheets(judged: Rows, results: dict, model: str, known: dict[str, Method], folder: Path, group: str) -> None:
     """One picture a kind: a row a pair, a column a method, each picture framed by how it counts.
 
     The first pairs are a fair sample; below them are those in which the least of the first method's change is there.
     """
-    names = [name for name in results["summary"] if name != CEILING]
-    dials = {name: results["summary"][name]["setting"] for name in names}
+    names = [name for name in results["summary"][model] if name != CEILING]
+    dials = {name: results["summary"][model][name]["setting"] for name in names}
     font = ImageFont.load_default(size=11)
     for kind in KINDS:
         rows = {name: {row.index: row for row in judged[name, group] if row.pair.edit.kind == kind} for name in names}
@@ -79,7 +79,7 @@ def contact_sheets(judged: Rows, results: dict, known: dict[str, Method], folder
                     _paste_framed(sheet, draw, found[name], dials[name], corner)
                     share = found[name].figures[dials[name]].changed_share
                     draw.text((corner[0], corner[1] + SIZE + 3), f"{share:.2f} of the change", _INK, font)
-        sheet.save(folder / f"sheet-{kind}.jpg", quality=88)
+        sheet.save(folder / f"sheet-{model}-{kind}.jpg", quality=88)
 
 
 def _worst(rows: dict[int, Judged], dial: str) -> list[int]:

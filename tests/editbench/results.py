@@ -9,22 +9,42 @@ from pathlib import Path
 import diffusers
 import torch
 
-from demo.scenes.edits import KINDS
-
 from . import studio
 from .judge import Judged
 from .methods import CEILING, METHODS, Method
+from .pairs import KINDS
 from .summary import curve, further_target, headline, summary
 
 RECIPE = Path(__file__).with_name("RECIPE.md")  # what a search for the default found, written by hand
 # results.json begins with these; the rest are for the tables.
-RIVALS = ("default", "paper", "sdedit", "ddim_inversion", "peer")
+RIVALS = ("default", "instant", "flowedit", "ledits", "inpaint", "paper", "sdedit", "ddim_inversion", "peer")
+SAMPLERS = {"demo": "DDIM", "flow": "Euler"}
 
-Rows = dict[tuple[str, str], list[Judged]]
+Rows = dict[tuple[str, str], list[Judged]]  # by method and group, of one model
 
 
-def collect(known: dict[str, Method], judged: Rows, group: str = "bench") -> dict:
-    """Everything that results.json holds."""
+def collect(known: dict[str, Method], judged: dict[str, Rows], group: str = "bench") -> dict:
+    """Everything that results.json holds, by model."""
+    found = {model: _of_model(known, rows, group) for model, rows in judged.items()}
+    parts = ("summary", "curves", "pairs")
+    summary, curves, lines = ({model: part[name] for model, part in found.items()} for name in parts)
+    shown = dict.fromkeys(name for rows in summary.values() for name in rows)
+    return {
+        "summary": summary,
+        "settings": {name: known[name].settings for name in shown},
+        "sampler": {
+            "name": {model: SAMPLERS[model] for model in summary},
+            "steps": studio.STEPS,
+            "guidance": studio.GUIDANCE,
+            "seed": studio.SEED,
+        },
+        "versions": versions(),
+        "curves": curves,
+        "pairs": lines,
+    }
+
+
+def _of_model(known: dict[str, Method], judged: Rows, group: str) -> dict:
     dials = {name: headline(method, judged[name, group]) for name, method in known.items() if (name, group) in judged}
     summaries = {name: summary(judged[name, group], dial) for name, dial in dials.items()}
     if "further_target" in dials and "default" in dials:
@@ -33,9 +53,6 @@ def collect(known: dict[str, Method], judged: Rows, group: str = "bench") -> dic
     order = [name for name in (*RIVALS, *known) if name in summaries]
     return {
         "summary": {name: summaries[name] for name in dict.fromkeys(order)},
-        "settings": {name: known[name].settings for name in dials},
-        "sampler": {"name": "DDIM", "steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED},
-        "versions": versions(),
         "curves": {name: curve(judged[name, group], dials[name]) for name in dials if name != CEILING},
         "pairs": {name: [_line(row, dial) for row in judged[name, group]] for name, dial in dials.items()},
     }
@@ -78,34 +95,50 @@ def write(folder: Path, results: dict, known: dict[str, Method], command: str) -
 
 def _compact(results: dict) -> str:
     """JSON with one line a pair, so that a difference between two runs can be read."""
-    pairs = results["pairs"]
     text = json.dumps({**results, "pairs": "PAIRS"}, indent=1, ensure_ascii=False)
-    lines = [
-        f'  "{name}": [\n' + ",\n".join(f"   {json.dumps(row, ensure_ascii=False)}" for row in rows) + "\n  ]"
-        for name, rows in pairs.items()
+    models = [
+        f'  "{model}": {{\n'
+        + ",\n".join(
+            f'   "{name}": [\n' + ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in rows) + "\n   ]"
+            for name, rows in methods.items()
+        )
+        + "\n  }"
+        for model, methods in results["pairs"].items()
     ]
-    return text.replace('"PAIRS"', "{\n" + ",\n".join(lines) + "\n }") + "\n"
+    return text.replace('"PAIRS"', "{\n" + ",\n".join(models) + "\n }") + "\n"
 
 
 def markdown(results: dict, known: dict[str, Method], command: str) -> str:
-    summaries = results["summary"]
-    about = results["versions"]
-    methods = [name for name in summaries if name != CEILING]
+    about, models = results["versions"], results["summary"]
+    missing = [name for name in studio.MODELS if name not in models]
     parts = [
         "# EditBench\n",
         f"Made by `{command}` on {about['date']}, Python {about['python']}, torch {about['torch']}, diffusers "
         f"{about['diffusers']}, {about['machine']}, on the CPU. What the figures mean is said at the end.\n",
-        "## Complete edits\n",
+        *(f"The {name} model was not there: its figures are missing.\n" for name in missing),
+        *(part for model in models for part in _model_parts(model, models[model], known)),
+        _explanation(results),
+    ]
+    if RECIPE.is_file():
+        parts.append(RECIPE.read_text(encoding="utf-8"))
+    return "\n".join(part for part in parts if part)
+
+
+def _model_parts(model: str, summaries: dict, known: dict[str, Method]) -> list[str]:
+    methods = [name for name in summaries if name != CEILING]
+    return [
+        f"## The {model} model\n",
+        "### Complete edits\n",
         _table(
             ("method", "setting", "pairs", "complete", "95 %", *KINDS),
             [(known[name].title, *_score_cells(summaries[name], "complete")) for name in methods],
         ),
-        "## Edit score\n",
+        "### Edit score\n",
         _table(
             ("method", "setting", "pairs", "edit score", "95 %", *KINDS),
             [(known[name].title, *_score_cells(summaries[name], "edit_score")) for name in methods],
         ),
-        "## What it is made of\n",
+        "### What it is made of\n",
         _table(
             (
                 *("method", "target there", "others kept", "untouched kept", "of the change"),
@@ -114,7 +147,7 @@ def markdown(results: dict, known: dict[str, Method], command: str) -> str:
             [(known[name].title, *_part_cells(summaries[name])) for name in methods],
         ),
         _ceiling(summaries),
-        "## Choosing the setting\n",
+        "### Choosing the setting\n",
         _table(
             (
                 *("method", "complete as reported", "best single setting", "best setting per pair"),
@@ -122,18 +155,14 @@ def markdown(results: dict, known: dict[str, Method], command: str) -> str:
             ),
             [(known[name].title, *_choice_cells(summaries[name])) for name in methods if known[name].swept],
         ),
-        "## Cost of a whole edit\n",
+        "### Cost of a whole edit\n",
         _table(
             ("method", "forward-equivalents", "plain samples", "a further target, plain samples"),
             [(known[name].title, *_cost_cells(summaries[name])) for name in methods],
         ),
-        "![alignment against fidelity](curve.png)\n",
-        *(f"![{kind}](sheet-{kind}.jpg)\n" for kind in KINDS),
-        _explanation(results),
+        f"![alignment against fidelity](curve-{model}.png)\n",
+        *(f"![{kind}](sheet-{model}-{kind}.jpg)\n" for kind in KINDS),
     ]
-    if RECIPE.is_file():
-        parts.append(RECIPE.read_text(encoding="utf-8"))
-    return "\n".join(part for part in parts if part)
 
 
 def _score_cells(figures: dict, score: str) -> tuple:
@@ -194,8 +223,9 @@ def _explanation(results: dict) -> str:
     sampler, settings = results["sampler"], results["settings"]
     lines = [
         "## What the figures mean\n",
-        f"- One setting and one seed for all pairs and methods: {sampler['name']}, {sampler['steps']} steps, guidance "
-        f"{sampler['guidance']:g}, seed {sampler['seed']}, as the example workflow has them.",
+        "- One setting and one seed for all pairs, methods and models: "
+        f"{', '.join(f'{name} ({model})' for model, name in sampler['name'].items())}, {sampler['steps']} steps, "
+        f"guidance {sampler['guidance']:g}, seed {sampler['seed']}, as the example workflow has them.",
         "- **Edit score**: the share of pairs on which the classifier sees the target attribute and every other "
         "captioned one, and the region that the edit leaves alone is within 4 dB of the autoencoder's ceiling or at "
         "24 dB and more, against the true edit. That region is where source and true edit are equal, eroded by two "

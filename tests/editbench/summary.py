@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterable
 from statistics import mean, median
 
-from demo.scenes.edits import KINDS
-
 from . import metrics
 from .judge import Judged
 from .methods import Method
 from .methods.default import PICKED
+from .pairs import KINDS
 
 
 def edit_score(rows: Iterable[Judged], dial: str) -> float:
