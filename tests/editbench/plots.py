@@ -10,6 +10,7 @@ from demo.scenes import SIZE
 
 from .judge import Judged
 from .methods import CEILING, Method
+from .metrics import Figures
 from .pairs import KINDS
 from .results import Rows
 
@@ -77,9 +78,13 @@ def contact_sheets(judged: Rows, results: dict, model: str, known: dict[str, Met
                 if name in found:
                     corner = (column * cell + _GAP, top + _LINE)
                     _paste_framed(sheet, draw, found[name], dials[name], corner)
-                    share = found[name].figures[dials[name]].changed_share
-                    draw.text((corner[0], corner[1] + SIZE + 3), f"{share:.2f} of the change", _INK, font)
+                    draw.text((corner[0], corner[1] + SIZE + 3), _said(found[name].figures[dials[name]]), _INK, font)
         sheet.save(folder / f"sheet-{model}-{kind}.jpg", quality=88)
+
+
+def _said(figures: Figures) -> str:
+    identity = figures.identity_share
+    return f"change {figures.changed_share:.2f}" + ("" if identity is None else f", subject {identity:.2f}")
 
 
 def _worst(rows: dict[int, Judged], dial: str) -> list[int]:

@@ -141,7 +141,7 @@ def _model_parts(model: str, summaries: dict, known: dict[str, Method]) -> list[
         "### What it is made of\n",
         _table(
             (
-                *("method", "target there", "others kept", "untouched kept", "of the change"),
+                *("method", "target there", "others kept", "untouched kept", "of the change", "of the subject"),
                 *("untouched", "its SSIM", "whole", "η = 0"),
             ),
             [(known[name].title, *_part_cells(summaries[name])) for name in methods],
@@ -181,6 +181,7 @@ def _part_cells(figures: dict) -> tuple:
     return (
         *shares,
         f"{figures['changed_share']:.2f}",
+        "" if figures["identity_share"] is None else f"{figures['identity_share']:.2f}",
         _decibels(figures["untouched_psnr"]),
         "" if figures["untouched_ssim"] is None else f"{figures['untouched_ssim']:.3f}",
         _decibels(figures["whole_psnr"]),
@@ -234,8 +235,13 @@ def _explanation(results: dict) -> str:
         "- **Complete**: the share of pairs that count for the edit score and whose change is there in nearly all of "
         "its places. Of the places where source and true edit differ (by more than 24, summed over channels), at least "
         "three quarters must be nearer to the true edit than to the source, squared errors averaged over 7 x 7 pixels. "
-        "**of the change** is the median of that share. Frames on the sheets: green is complete, amber counts for the "
-        "edit score alone, red for neither; the share is said below. Intervals are percentile bootstraps over pairs.",
+        "**of the change** is the median of that share. **identity** are edits of subjects that no model has seen and "
+        "no caption names (stripes, patches, ears of a third colour, another build, something carried) in pose, "
+        "background or colour. There, of the places by which the true edit differs from the same picture of an "
+        "ordinary animal, more than half must be nearer to the true edit: **of the subject**. An edit of one of two "
+        "subjects is not measured: no caption names two, and no model here was trained to draw two. Frames on the "
+        "sheets: green is complete, amber counts for the edit score alone, red for neither; the shares are said below. "
+        "Intervals are percentile bootstraps over pairs.",
         "- **untouched**, **whole**: median PSNR against the true edit, in that region and of everything. **η = 0**: "
         "median distance of the reconstruction from what the autoencoder makes of the photo.",
         "- **Setting**: η, α, strength, or the text that was inverted under. This pack's are what it ships with; its "

@@ -68,6 +68,7 @@ def summary(rows: list[Judged], dial: str) -> dict:
         "others_kept": _rounded(mean(figures.kept for figures in shown)),
         "untouched_kept": _rounded(mean(figures.untouched for figures in shown)),
         "changed_share": _median(figures.changed_share for figures in shown),
+        "identity_share": _median(figures.identity_share for figures in shown),
         "untouched_psnr": _median(figures.untouched_psnr for figures in shown),
         "untouched_ssim": _median(figures.untouched_ssim for figures in shown),
         "untouched_ceiling_psnr": _median(figures.ceiling_psnr for figures in shown),
