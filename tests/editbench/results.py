@@ -244,11 +244,12 @@ def _explanation(results: dict) -> str:
         "Intervals are percentile bootstraps over pairs.",
         "- **untouched**, **whole**: median PSNR against the true edit, in that region and of everything. **η = 0**: "
         "median distance of the reconstruction from what the autoencoder makes of the photo.",
-        "- **Setting**: η, α, strength, or the text that was inverted under. This pack's are what it ships with; its "
-        "rivals' are the best single ones on these very pairs, which favours them.",
-        "- **Choosing**: the best single setting is the one η (or strength ...) for all pairs with the highest score "
-        "on these very pairs; the best per pair is what one who sees the truth would choose, which is more than any "
-        "method can. Pick Edit sees neither truth nor classifier, and pays for drawing every η and looking at it.\n"
+        "- **Setting**: η, α, strength, guidance and share of the steps, guidance and threshold, or the text that was "
+        "inverted under. This pack's are what it ships with; its rivals' are those most often complete on these very "
+        "pairs, and among equals with the highest edit score, which favours them.",
+        "- **Choosing**: the best single setting is the one η (or strength ...) for all pairs that does best on these "
+        "very pairs; the best per pair is what one who sees the truth would choose, which is more than any method can. "
+        "Pick Edit sees neither truth nor classifier, and pays for drawing every η and looking at it.",
         "- **Forward-equivalents**: one network evaluation on one latent is 1, a backward through activations 1 more, "
         "a weight gradient 1 more; counted by hooks. **Plain samples**: wall time over that of one 50-step sample with "
         "guidance in the same process just before. Medians over pairs, one picture sampled. The default's further "
