@@ -111,6 +111,7 @@ class LoRA:
         found: dict[str, list[float]] = {name: [] for name in self.layers}
 
         def measure(name: str):
+            @torch.no_grad()
             def note(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
                 down, _ = self.matrices(name)
                 reduced = self._reduced(layer, args[0], down)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from .adapters import SHARE_OF_OUTPUT, in_attention
@@ -74,6 +75,7 @@ class Weights:
         for key, (layer, _) in self.owners.items():
             keys.setdefault(layer, []).append(key)
 
+        @torch.no_grad()
         def note(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
             if not isinstance(output, Tensor):  # the gate of a mixture of experts, say
                 return
