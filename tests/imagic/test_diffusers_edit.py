@@ -207,3 +207,15 @@ def test_the_file_says_what_it_is(tmp_path):
 def test_a_lora_of_another_network_is_refused():
     with pytest.raises(ValueError, match=r"^The LoRA does not fit this model at .*: load the model .*\.$"):
         LoRA.restored(build("SDXL").unet, learned("Stable Diffusion 1").update, torch.device("cpu"))
+
+
+def test_a_file_with_the_lora_of_another_network_is_refused_as_it_is_loaded(tmp_path):
+    path = tmp_path / "a.safetensors"
+    learned("Stable Diffusion 1").save(path)
+    saved = edit_file.load(path)
+    saved.update = {
+        name: tensor[:1] if name.endswith(".lora_up.weight") else tensor for name, tensor in saved.update.items()
+    }
+    edit_file.save(saved, path, as_lora=True)
+    with pytest.raises(ValueError, match=r"^The LoRA does not fit this model at .*: load the model .*\.$"):
+        ImagicEdit.load(path, build("Stable Diffusion 1"))
