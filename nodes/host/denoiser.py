@@ -1,5 +1,6 @@
 """ComfyUI's MODEL as a `Denoiser`."""
 
+import comfy.model_management
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor
@@ -91,6 +92,8 @@ class HostDenoiser:
         return (denoised(sigma, one, zero) - denoised(sigma, zero, zero)).flatten().square().reciprocal()
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        # Whatever asks the model ends within an evaluation when the user cancels: older hosts ask this nowhere below.
+        comfy.model_management.throw_exception_if_processing_interrupted()
         if self.one_level_at_a_time and len(sigma) > 1:
             each = zip(noisy.split(1), sigma.split(1), strict=True)
             return torch.cat([self(sample, level, conditioning) for sample, level in each])

@@ -4,6 +4,7 @@ Counted with the cycle collector off: what only it would free is on a GPU as goo
 of objects, not by their bytes.
 """
 
+import ctypes
 import gc
 import importlib
 import os
@@ -142,11 +143,12 @@ def test_after_the_fourth_run_as_much_is_alive_as_after_the_second(studio, runs,
 
 
 EDITS = int(os.environ.get("EDITS", 8))
-GROWTH = 1.0  # MB an edit: less than the smallest activation that one could leave
+# MB an edit. Over few, what is loaded once counts as well, yet less than the smallest activation that one could leave.
+GROWTH = 0.1 if EDITS >= 60 else 1.0
 
 
 @pytest.mark.long
-def test_edit_after_edit_takes_no_more_memory(studio):
+def test_edit_after_edit_takes_no_more_memory(studio, figures):
     """A: EDITS=60 pytest -s -k no_more_memory tests/host/test_memory_left.py"""
 
     def edit(seed: int) -> None:
@@ -164,12 +166,15 @@ def test_edit_after_edit_takes_no_more_memory(studio):
         edit(seed)
     gc.collect()
     growth = (resident() - before) / EDITS
+    if EDITS >= 60:
+        figures["soak_mb_per_edit"] = round(max(growth, 0.0), 3)
     print(f"\n{EDITS} edits, {growth:.3f} MB an edit")
     assert tensors() == counted
     assert growth < GROWTH
 
 
 def resident() -> float:
-    """MB that this process holds now."""
+    """MB that this process holds now, less what its allocator has back and keeps for later, which comes and goes."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
