@@ -118,7 +118,6 @@ def runs_and_forgets(run: Callable[[], object], kind: str) -> None:
 
 
 CASES = [(name, kind) for name in ASK_THE_MODEL for kind in ENDINGS] + [(name, "done") for name in OTHERS]
-CASES.remove(("keep photo", "cancelled"))  # a dozen evaluations, which end by themselves
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES, ids=[f"{name}, {kind}" for name, kind in CASES])
