@@ -30,13 +30,14 @@ def main() -> None:
         sys.exit(f"Error: {error}")
     # -P: the repository's root is no place to import from before pytest has ordered sys.path
     pytest = [sys.executable, "-P", "-m", "pytest", *arguments]
-    # The longest first, and a host's models apart, so that the streams end at about the same time.
-    models = "tests/host/families"
+    # The longest first, and in parts, so that the streams end at about the same time.
+    models, method = "tests/host/families", "tests/imagic"
     on_host = {host.version: [*pytest, f"--comfyui={host.path}"] for host in found}
     steps = {
         **{f"ComfyUI {name}": [*run, "tests/host", f"--ignore={models}"] for name, run in on_host.items()},
         **{f"ComfyUI {name}, models": [*run, models] for name, run in on_host.items()},
-        "without a host": [*pytest, "tests", "--ignore=tests/host"],
+        "without a host": [*pytest, "tests", "--ignore=tests/host", f"--ignore={method}"],
+        "the method alone": [*pytest, method],
         "style": [sys.executable, "-m", "ruff", "check", "."],
         "format": [sys.executable, "-m", "ruff", "format", "--check", "."],
     }
