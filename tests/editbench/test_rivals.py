@@ -7,14 +7,8 @@ import torch
 from . import metrics, pairs
 from .methods import flowedit, inpaint, ledits
 from .outcome import Outcome
-from .studio import Studio
 
 PAIR = pairs.development()[0]
-
-
-@pytest.fixture(scope="module")
-def studio():
-    return Studio()
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,9 @@ from scripts import workflow
 
 from . import metrics, pairs
 from .methods import default
-from .studio import Studio
 
 PAIR = pairs.bench()[0]
 STEPS = 10
-
-
-@pytest.fixture(scope="module")
-def studio():
-    return Studio()
 
 
 @pytest.fixture(scope="module")
