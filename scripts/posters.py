@@ -1,0 +1,111 @@
+"""Pictures for pages: sheets, a wipe from photo to edit, the dial of strengths, the banner."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+GAP, LINE = 10, 20
+INK, PAPER, LIGHT, ACCENT = (36, 41, 47), (255, 255, 255), (205, 211, 218), (200, 95, 10)
+NIGHT, GOLD, BANNER = (38, 48, 74), (255, 208, 100), (1260, 540)
+WIPE, HELD, MILLISECONDS = 10, (1300, 1900), 60  # frames of a wipe; how long photo and edit stay; of a frame
+
+
+def sheet(rows: Sequence[Sequence[tuple[str, Image.Image]]], titles: Sequence[str], panel: int = 192) -> Image.Image:
+    """Rows of labelled pictures under their titles, two rows side by side."""
+    font = ImageFont.load_default(size=13)
+    width, height = max(map(len, rows)) * (panel + 4) + 2 * GAP, 2 * LINE + panel + GAP
+    page = Image.new("RGB", (2 * width, GAP + height * -(-len(rows) // 2)), PAPER)
+    pen = ImageDraw.Draw(page)
+    for number, (row, title) in enumerate(zip(rows, titles, strict=True)):
+        left, top = GAP + width * (number % 2), GAP + height * (number // 2)
+        pen.text((left, top), title, INK, font)
+        for column, (label, picture) in enumerate(row):
+            place = left + column * (panel + 4), top + LINE
+            page.paste(_scaled(picture, panel), place)
+            pen.text((place[0], top + LINE + panel + 2), label, ACCENT, font)
+    return page
+
+
+def wipe(
+    scenes: Sequence[tuple[str, Image.Image, Image.Image]], columns: int = 3, panel: int = 256
+) -> list[Image.Image]:
+    """Frames in which a line goes over each photo and leaves the edit behind, and back.
+
+    Args:
+        scenes: the sentence, the photo and the edit of each.
+    """
+    font = ImageFont.load_default(size=12)
+    width, height = panel + GAP, panel + 2 * LINE + GAP
+    blank = Image.new("RGB", (GAP + width * columns, GAP + height * -(-len(scenes) // columns)), PAPER)
+    pen = ImageDraw.Draw(blank)
+    places = [(GAP + width * (number % columns), GAP + height * (number // columns)) for number in range(len(scenes))]
+    for (left, top), (sentence, *_) in zip(places, scenes, strict=True):
+        pen.text((left, top + panel + 4), textwrap.fill(sentence, 36), INK, font)
+    scaled = [(_scaled(photo, panel), _scaled(edited, panel)) for _, photo, edited in scenes]
+
+    def frame(share: float) -> Image.Image:
+        page, edge = blank.copy(), round(share * panel)
+        pen = ImageDraw.Draw(page)
+        for (left, top), (photo, edited) in zip(places, scaled, strict=True):
+            page.paste(photo, (left, top))
+            page.paste(edited.crop((0, 0, edge, panel)), (left, top))
+            if 0 < edge < panel:
+                pen.line((left + edge, top, left + edge, top + panel - 1), PAPER, 2)
+        return page
+
+    shares = [step / WIPE for step in range(WIPE + 1)]
+    return [frame(share) for share in (*shares, *shares[-2:0:-1])]
+
+
+def save_animation(frames: Sequence[Image.Image], path: Path) -> None:
+    """A GIF that runs for ever: the photo stays a while, then the edit does."""
+    palette = frames[len(frames) // 4].quantize(256, Image.Quantize.MEDIANCUT)
+    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [MILLISECONDS] * len(frames)
+    durations[0], durations[WIPE] = HELD
+    indexed[0].save(path, save_all=True, append_images=indexed[1:], duration=durations, loop=0, optimize=True)
+
+
+def dial(panels: Sequence[tuple[float, Image.Image]], sentence: str, default: float, panel: int = 160) -> Image.Image:
+    """An edit at several strengths above the dial, its knob at the default."""
+    large, small = ImageFont.load_default(size=15), ImageFont.load_default(size=13)
+    width = panel + GAP
+    page = Image.new("RGB", (GAP + width * len(panels), LINE + panel + 3 * GAP + 3 * LINE), PAPER)
+    pen = ImageDraw.Draw(page)
+    pen.text((GAP, GAP // 2), sentence, INK, large)
+    track = LINE + 2 * GAP + panel + 14
+    middles = [GAP + width * number + panel // 2 for number in range(len(panels))]
+    pen.line((middles[0], track, middles[-1], track), LIGHT, 6)
+    for middle, (strength, picture) in zip(middles, panels, strict=True):
+        page.paste(_scaled(picture, panel), (middle - panel // 2, LINE + GAP))
+        chosen = strength == default
+        radius = 9 if chosen else 4
+        pen.ellipse((middle - radius, track - radius, middle + radius, track + radius), ACCENT if chosen else LIGHT)
+        pen.text((middle, track + 14), f"strength {strength:g}", INK, small, anchor="ma")
+        what = {0: "the photo, nearly as it was", default: "the default"}.get(strength)
+        if what:
+            pen.text((middle, track + 32), what, ACCENT if chosen else INK, small, anchor="ma")
+    return page
+
+
+def banner(photo: Image.Image, edited: Image.Image, words: str) -> Image.Image:
+    """Name, words, and photo and edit above the dial: 21:9, as the registry of nodes shows it."""
+    page = Image.new("RGB", BANNER, NIGHT)
+    pen = ImageDraw.Draw(page)
+    pen.text((60, 160), "Imagic", PAPER, ImageFont.load_default(size=100))
+    pen.text((60, 292), words, (205, 211, 235), ImageFont.load_default(size=30), spacing=12)
+    for left, picture in ((458, photo), (853, edited)):
+        pen.rounded_rectangle((left, 68, left + 384, 452), 16, PAPER)
+        page.paste(_scaled(picture, 360), (left + 12, 80))
+    pen.line((482, 497, 1225, 497), (88, 100, 150), 12)
+    pen.line((482, 497, 1060, 497), GOLD, 12)
+    pen.ellipse((1042, 479, 1078, 515), GOLD)
+    return page
+
+
+def _scaled(picture: Image.Image, size: int) -> Image.Image:
+    return picture.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)

@@ -1,0 +1,71 @@
+"""README, CONTRIBUTING and docs/ lead where they say, and name what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+HELP = sorted((ROOT / "web" / "docs").rglob("*.md"))
+LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|json|md|toml))`")
+NAMED = re.compile(r"`([\w.]+)(?:\([\w.]*\))?` \(`((?:[\w-]+/)+\w+\.py)`")
+WRITTEN_BY_COMMANDS = "output/"  # by make demo
+MEGABYTE = 1_000_000
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def read(page: Path) -> str:
+    """A page without what is marked as belonging to a feature that is still to come."""
+    return re.sub(r"<!-- feature: \w+ -->.*?<!-- /feature -->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *HELP], ids=ids)
+def test_every_link_within_the_repository_leads_somewhere(page):
+    for target, anchor in LINK.findall(read(page)):
+        place = page.parent / target if target else page
+        assert place.exists(), target
+        assert not anchor or anchor in anchors(place), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_file_that_a_page_names_is_there(page):
+    named = {name for name in FILE.findall(read(page)) if not name.startswith(WRITTEN_BY_COMMANDS)}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_name_that_a_page_puts_into_a_file_is_in_it(page):
+    for name, path in NAMED.findall(" ".join(read(page).split())):
+        code = (ROOT / path).read_text(encoding="utf-8")
+        parts = set(name.split(".")) - {Path(path).stem}  # a function may be named with its module
+        assert all(re.search(rf"\b{part}\b", code) for part in parts), f"{name} in {path}"
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "assets").iterdir()), ids=ids)
+def test_pictures_are_small(picture):
+    assert picture.stat().st_size < MEGABYTE
+
+
+def test_the_checks_see_links_anchors_files_and_names():
+    assert LINK.findall("[a](docs/x.md#y) and ![b](z.png), not [c](https://example.org/d)") == [
+        ("docs/x.md", "y"),
+        ("z.png", ""),
+    ]
+    assert "a-model-family" in anchors(ROOT / "CONTRIBUTING.md")
+    assert FILE.findall("see `imagic/region.py`, not `make`") == ["imagic/region.py"]
+    assert NAMED.findall("`Run.predict` (`nodes/host/keeping.py`), `training(...)` (`nodes/host/training.py`)") == [
+        ("Run.predict", "nodes/host/keeping.py"),
+        ("training", "nodes/host/training.py"),
+    ]
