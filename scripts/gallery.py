@@ -29,7 +29,7 @@ PHOTO, SENTENCE = ROOT / "demo" / "photo.png", "a brown dog sitting in the snow 
 SEED, PER_KIND = 20221017, 2  # the day the paper appeared: neither EditBench's pairs nor those that settings come from
 WHOLE = ("background", "style")  # attributes that change the light or the whole picture, for which the help says 0
 VERDICTS = ("complete", "right in part", "missed")
-BANNER = "Say how the photo should look.\nThe rest stays."
+BANNER = "Say how the photo\nshould look.\nThe rest stays."
 STRENGTHS, DEFAULT = (0, 0.4, 0.8, 1, 1.2, 1.4), 1.2
 
 

@@ -33,7 +33,7 @@ def sheet(rows: Sequence[Sequence[tuple[str, Image.Image]]], titles: Sequence[st
 def wipe(
     scenes: Sequence[tuple[str, Image.Image, Image.Image]], columns: int = 3, panel: int = 256
 ) -> list[Image.Image]:
-    """Frames in which a line goes over each photo and leaves the edit behind, and back.
+    """Frames of one palette in which a line goes over each photo and leaves the edit behind, and back.
 
     Args:
         scenes: the sentence, the photo and the edit of each.
@@ -41,20 +41,22 @@ def wipe(
     font = ImageFont.load_default(size=12)
     width, height = panel + GAP, panel + 2 * LINE + GAP
     blank = Image.new("RGB", (GAP + width * columns, GAP + height * -(-len(scenes) // columns)), PAPER)
-    pen = ImageDraw.Draw(blank)
     places = [(GAP + width * (number % columns), GAP + height * (number // columns)) for number in range(len(scenes))]
-    for (left, top), (sentence, *_) in zip(places, scenes, strict=True):
-        pen.text((left, top + panel + 4), textwrap.fill(sentence, 36), INK, font)
-    scaled = [(_scaled(photo, panel), _scaled(edited, panel)) for _, photo, edited in scenes]
+    photos, edits = blank, blank.copy()
+    for (left, top), (sentence, photo, edited) in zip(places, scenes, strict=True):
+        for page, picture in ((photos, photo), (edits, edited)):
+            page.paste(_scaled(picture, panel), (left, top))
+            ImageDraw.Draw(page).text((left, top + panel + 4), textwrap.fill(sentence, 41), INK, font)
+    # Dithered once each, so that nothing flickers while the line moves.
+    photos, edits = _of_one_palette(photos, edits)
+    paper = photos.getpixel((0, 0))
 
     def frame(share: float) -> Image.Image:
-        page, edge = blank.copy(), round(share * panel)
-        pen = ImageDraw.Draw(page)
-        for (left, top), (photo, edited) in zip(places, scaled, strict=True):
-            page.paste(photo, (left, top))
-            page.paste(edited.crop((0, 0, edge, panel)), (left, top))
+        page, edge = photos.copy(), round(share * panel)
+        for left, top in places:
+            page.paste(edits.crop((left, top, left + edge, top + panel)), (left, top))
             if 0 < edge < panel:
-                pen.line((left + edge, top, left + edge, top + panel - 1), PAPER, 2)
+                page.paste(paper, (left + edge - 1, top, left + edge + 1, top + panel))
         return page
 
     shares = [step / WIPE for step in range(WIPE + 1)]
@@ -63,11 +65,9 @@ def wipe(
 
 def save_animation(frames: Sequence[Image.Image], path: Path) -> None:
     """A GIF that runs for ever: the photo stays a while, then the edit does."""
-    palette = frames[len(frames) // 4].quantize(256, Image.Quantize.MEDIANCUT)
-    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [MILLISECONDS] * len(frames)
     durations[0], durations[WIPE] = HELD
-    indexed[0].save(path, save_all=True, append_images=indexed[1:], duration=durations, loop=0, optimize=True)
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
 
 
 def dial(panels: Sequence[tuple[float, Image.Image]], sentence: str, default: float, panel: int = 160) -> Image.Image:
@@ -96,7 +96,7 @@ def banner(photo: Image.Image, edited: Image.Image, words: str) -> Image.Image:
     """Name, words, and photo and edit above the dial: 21:9, as the registry of nodes shows it."""
     page = Image.new("RGB", BANNER, NIGHT)
     pen = ImageDraw.Draw(page)
-    pen.text((60, 160), "Imagic", PAPER, ImageFont.load_default(size=100))
+    pen.text((60, 140), "Imagic", PAPER, ImageFont.load_default(size=100))
     pen.text((60, 292), words, (205, 211, 235), ImageFont.load_default(size=30), spacing=12)
     for left, picture in ((458, photo), (853, edited)):
         pen.rounded_rectangle((left, 68, left + 384, 452), 16, PAPER)
@@ -105,6 +105,15 @@ def banner(photo: Image.Image, edited: Image.Image, words: str) -> Image.Image:
     pen.line((482, 497, 1060, 497), GOLD, 12)
     pen.ellipse((1042, 479, 1078, 515), GOLD)
     return page
+
+
+def _of_one_palette(*pages: Image.Image) -> list[Image.Image]:
+    """Pages of one size in the 256 colours that suit all of them."""
+    both = Image.new("RGB", (pages[0].width, sum(page.height for page in pages)))
+    for number, page in enumerate(pages):
+        both.paste(page, (0, number * page.height))
+    palette = both.quantize(256, Image.Quantize.MEDIANCUT)
+    return [page.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for page in pages]
 
 
 def _scaled(picture: Image.Image, size: int) -> Image.Image:
