@@ -31,7 +31,7 @@ def sheet(rows: Sequence[Sequence[tuple[str, Image.Image]]], titles: Sequence[st
 
 
 def wipe(
-    scenes: Sequence[tuple[str, Image.Image, Image.Image]], columns: int = 3, panel: int = 256
+    scenes: Sequence[tuple[str, Image.Image, Image.Image]], columns: int = 3, panel: int = 192
 ) -> list[Image.Image]:
     """Frames of one palette in which a line goes over each photo and leaves the edit behind, and back.
 
@@ -46,7 +46,7 @@ def wipe(
     for (left, top), (sentence, photo, edited) in zip(places, scenes, strict=True):
         for page, picture in ((photos, photo), (edits, edited)):
             page.paste(_scaled(picture, panel), (left, top))
-            ImageDraw.Draw(page).text((left, top + panel + 4), textwrap.fill(sentence, 41), INK, font)
+            ImageDraw.Draw(page).text((left, top + panel + 4), textwrap.fill(sentence, 33), INK, font)
     # Dithered once each, so that nothing flickers while the line moves.
     photos, edits = _of_one_palette(photos, edits)
     paper = photos.getpixel((0, 0))

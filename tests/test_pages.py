@@ -1,5 +1,6 @@
-"""README, CONTRIBUTING and docs/ lead where they say, and name what is there."""
+"""README, CONTRIBUTING and docs/ lead where they say, name what is there, and give the figures that were found."""
 
+import json
 import re
 from pathlib import Path
 
@@ -51,6 +52,31 @@ def test_every_name_that_a_page_puts_into_a_file_is_in_it(page):
         code = (ROOT / path).read_text(encoding="utf-8")
         parts = set(name.split(".")) - {Path(path).stem}  # a function may be named with its module
         assert all(re.search(rf"\b{part}\b", code) for part in parts), f"{name} in {path}"
+
+
+def found(path: str) -> dict:
+    return json.loads((ROOT / "tests" / path).read_text(encoding="utf-8"))
+
+
+def test_the_readme_has_the_figures_of_the_tests():
+    text = " ".join(read(ROOT / "README.md").split())
+    newest = found("composition.json")["0.33.0"]
+    assert f"[{newest['ok']} graphs]" in text
+    assert newest["worst_eta0"] < 1e-4
+    families = found("families.json")["0.33.0"].values()
+    assert f"{sum(row['status'] in ('works', 'note') for row in families)} families of models run" in text
+    hardening = found("hardening.json")
+    assert f"[{hardening['inputs']:,} strange inputs and {hardening['files']} damaged files]" in text
+    assert not any(hardening[fault] for fault in ("internal", "nan", "files_internal", "files_accepted"))
+
+
+def test_the_page_on_memory_has_the_figures_of_the_benchmarks():
+    text = read(ROOT / "docs" / "memory.md")
+    tuning, sampling = (found("benchmarks/full_size.json")["sd15"]["512"][stage]["peak"] for stage in ("B", "sampling"))
+    assert f"| {tuning / 2**30:.1f} GiB; {tuning / sampling:.2f} times sampling | measured |" in text
+    for precision, stages in found("benchmarks/flux.json").items():
+        totals = [stages["stages"][f"{stage}, checkpointing"]["reckoned"]["total"] / 2**30 for stage in "AB"]
+        assert re.search(rf"\| {precision} .*\| {max(totals):.1f} GiB: .*\| measured in parts \|", text)
 
 
 @pytest.mark.parametrize("picture", sorted((ROOT / "assets").iterdir()), ids=ids)
