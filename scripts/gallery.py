@@ -87,7 +87,7 @@ def write(rows: Sequence[Row], strengths: Mapping[float, Image.Image], photo: Im
     everything = [(("photo", row.photo), (row.verdict, row.edited)) for row in rows]
     posters.sheet(everything, [row.sentence for row in rows]).save(ASSETS / "gallery.jpg", quality=88)
     whole = [row for row in rows if row.attribute in WHOLE]
-    freed = [(("photo", row.photo), ("default", row.edited), ("threshold 0", row.freed)) for row in whole]
+    freed = [(("photo", row.photo), ("default", row.edited), ("keep 0", row.freed)) for row in whole]
     posters.sheet(freed, [row.sentence for row in whole], panel=128).save(ASSETS / "gallery-whole.jpg", quality=88)
     frames = posters.wipe([(row.sentence, row.photo, row.edited) for row in nearer_half(rows)])
     posters.save_animation(frames, ASSETS / "before-after.gif")
