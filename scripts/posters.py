@@ -112,7 +112,7 @@ def _of_one_palette(*pages: Image.Image) -> list[Image.Image]:
     both = Image.new("RGB", (pages[0].width, sum(page.height for page in pages)))
     for number, page in enumerate(pages):
         both.paste(page, (0, number * page.height))
-    palette = both.quantize(256, Image.Quantize.MEDIANCUT)
+    palette = both.quantize(256, Image.Quantize.MEDIANCUT, kmeans=4)
     return [page.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for page in pages]
 
 
