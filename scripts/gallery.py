@@ -29,7 +29,6 @@ PHOTO, SENTENCE = ROOT / "demo" / "photo.png", "a brown dog sitting in the snow 
 SEED, PER_KIND = 20221017, 2  # the day the paper appeared: neither EditBench's pairs nor those that settings come from
 WHOLE = ("background", "style")  # attributes that change the light or the whole picture, for which the help says 0
 VERDICTS = ("complete", "right in part", "missed")
-BANNER = "Say how the photo\nshould look.\nThe rest stays."
 STRENGTHS, DEFAULT = (0, 0.4, 0.8, 1, 1.2, 1.4), 1.2
 
 
@@ -78,7 +77,7 @@ def nearer_half(rows: Sequence[Row]) -> list[Row]:
     return [rows[number] for number in sorted(ranked[: len(rows) // 2])]
 
 
-def write(rows: Sequence[Row], strengths: Mapping[float, Image.Image], photo: Image.Image) -> None:
+def write(rows: Sequence[Row], strengths: Mapping[float, Image.Image]) -> None:
     """Lay everything out in assets/.
 
     Args:
@@ -93,7 +92,6 @@ def write(rows: Sequence[Row], strengths: Mapping[float, Image.Image], photo: Im
     posters.save_animation(frames, ASSETS / "before-after.gif")
     dial = posters.dial(list(strengths.items()), SENTENCE, DEFAULT)
     dial.save(ASSETS / "strength.png", optimize=True)
-    posters.banner(photo, strengths[DEFAULT], BANNER).save(ASSETS / "banner.png", optimize=True)
 
 
 def main() -> None:
@@ -101,9 +99,8 @@ def main() -> None:
     model = pipeline()
     rows = [draw(model, pair) for pair in pairs()]
     print(", ".join(f"{sum(row.verdict == verdict for row in rows)} {verdict}" for verdict in VERDICTS))
-    photo = Image.open(PHOTO).convert("RGB")
-    edit = tune(model, photo, SENTENCE)
-    write(rows, {strength: edit.sample(strength) for strength in STRENGTHS}, photo)
+    edit = tune(model, Image.open(PHOTO).convert("RGB"), SENTENCE)
+    write(rows, {strength: edit.sample(strength) for strength in STRENGTHS})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures for pages: sheets, a wipe from photo to edit, the dial of strengths, the banner."""
+"""Pictures for pages: sheets, a wipe from photo to edit, the dial of strengths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 GAP, LINE = 10, 20
 INK, PAPER, LIGHT, ACCENT = (36, 41, 47), (255, 255, 255), (205, 211, 218), (200, 95, 10)
-NIGHT, GOLD, BANNER = (38, 48, 74), (255, 208, 100), (1260, 540)
 WIPE, HELD, MILLISECONDS = 10, (1300, 1900), 60  # frames of a wipe; how long photo and edit stay; of a frame
 
 
@@ -89,21 +88,6 @@ def dial(panels: Sequence[tuple[float, Image.Image]], sentence: str, default: fl
         what = {0: "the photo, nearly as it was", default: "the default"}.get(strength)
         if what:
             pen.text((middle, track + 32), what, ACCENT if chosen else INK, small, anchor="ma")
-    return page
-
-
-def banner(photo: Image.Image, edited: Image.Image, words: str) -> Image.Image:
-    """Name, words, and photo and edit above the dial: 21:9, as the registry of nodes shows it."""
-    page = Image.new("RGB", BANNER, NIGHT)
-    pen = ImageDraw.Draw(page)
-    pen.text((60, 140), "Imagic", PAPER, ImageFont.load_default(size=100))
-    pen.text((60, 292), words, (205, 211, 235), ImageFont.load_default(size=30), spacing=12)
-    for left, picture in ((458, photo), (853, edited)):
-        pen.rounded_rectangle((left, 68, left + 384, 452), 16, PAPER)
-        page.paste(_scaled(picture, 360), (left + 12, 80))
-    pen.line((482, 497, 1225, 497), (88, 100, 150), 12)
-    pen.line((482, 497, 1060, 497), GOLD, 12)
-    pen.ellipse((1042, 479, 1078, 515), GOLD)
     return page
 
 
