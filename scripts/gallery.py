@@ -66,7 +66,7 @@ def draw(model: DiffusionPipeline, pair: Pair) -> Row:
     edit = tune(model, photo, sentence)
     edited, freed = edit.sample(), edit.sample(threshold=0)
     ceiling = pictures.decode(model, pictures.encode(model, Image.fromarray(pair.truth), multiple=8))
-    seen = classifier.predict(classifier.load(), np.asarray(edited)[None])
+    seen = classifier.predict(classifier.load(), np.array(edited)[None])
     judged = figures(pair, np.asarray(edited), np.asarray(ceiling), {name: values[0] for name, values in seen.items()})
     return Row(pair.edit.attribute, sentence, photo, edited, freed, judged)
 
