@@ -13,6 +13,7 @@ HELP_FOLDER = ROOT / "web" / "docs"
 HELP = sorted(HELP_FOLDER.rglob("*.md"))
 LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|json|md|toml))`")
+COMMAND = re.compile(r"(?:`|^)(?:make ([a-z-]+)|python -m ([\w.]+))", re.MULTILINE)
 NAMED = re.compile(r"`([\w.]+)(?:\([\w.]*\))?` \(`((?:[\w-]+/)+\w+\.py)`")
 WRITTEN_BY_COMMANDS = "output/"  # by make demo
 MEGABYTE = 1_000_000
@@ -47,6 +48,14 @@ def test_every_link_within_the_repository_leads_somewhere(page):
 def test_every_file_that_a_page_names_is_there(page):
     named = {name for name in FILE.findall(read(page)) if not name.startswith(WRITTEN_BY_COMMANDS)}
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_command_that_a_page_gives_is_there(page):
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for target, module in COMMAND.findall(read(page)):
+        path = ROOT / module.replace(".", "/")
+        assert target in targets if target else path.with_suffix(".py").exists() or (path / "__main__.py").exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
@@ -87,13 +96,18 @@ def test_pictures_are_small(picture):
     assert picture.stat().st_size < MEGABYTE
 
 
-def test_the_checks_see_links_anchors_files_and_names():
+def test_the_checks_see_links_anchors_files_commands_and_names():
     assert LINK.findall("[a](docs/x.md#y) and ![b](z.png), not [c](https://example.org/d)") == [
         ("docs/x.md", "y"),
         ("z.png", ""),
     ]
     assert "a-model-family" in anchors(ROOT / "CONTRIBUTING.md")
     assert FILE.findall("see `imagic/region.py`, not `make`") == ["imagic/region.py"]
+    assert COMMAND.findall("make demo\n`make test-fast` and `python -m scripts.gallery`, to make a picture") == [
+        ("demo", ""),
+        ("test-fast", ""),
+        ("", "scripts.gallery"),
+    ]
     assert NAMED.findall("`Run.predict` (`nodes/host/keeping.py`), `training(...)` (`nodes/host/training.py`)") == [
         ("Run.predict", "nodes/host/keeping.py"),
         ("training", "nodes/host/training.py"),
