@@ -13,7 +13,7 @@ HELP_FOLDER = ROOT / "web" / "docs"
 HELP = sorted(HELP_FOLDER.rglob("*.md"))
 LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|json|md|toml))`")
-COMMAND = re.compile(r"(?:`|^)(?:make ([a-z-]+)|python -m ([\w.]+))", re.MULTILINE)
+COMMAND = re.compile(r"(?:`|^)make ([a-z-]+)(?=`|$| [A-Z]+=)|python -m ([\w.]+)", re.MULTILINE)
 NAMED = re.compile(r"`([\w.]+)(?:\([\w.]*\))?` \(`((?:[\w-]+/)+\w+\.py)`")
 WRITTEN_BY_COMMANDS = "output/"  # by make demo
 MEGABYTE = 1_000_000
