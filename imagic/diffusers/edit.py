@@ -156,15 +156,17 @@ class ImagicEdit:
         Those two take the LoRA alone; embeddings and photo are in the file's metadata.
 
         Raises:
-            ValueError: the path leads to a folder, or into one that is not there.
+            ValueError: the path leads to a folder, or into one that is not there; or nothing was tuned.
         """
         path = options.file_path(path)
+        if not self.update:
+            raise ValueError("This edit learned nothing that a file could keep: make it by tune, not by instant.")
         picture = pictures.decode(self.pipeline, self.photo.to(self.pipeline._execution_device))
         size = picture.size
         picture.thumbnail((PREVIEW_SIZE, PREVIEW_SIZE))
         family = family_of(self.pipeline)
         kind = type(self.pipeline).__name__
-        about = {"pipeline": kind, "base": self.pipeline.config.get("_name_or_path") or kind}
+        about = {"pipeline": kind, "base": str(self.pipeline.config.get("_name_or_path") or kind)}
         edit = edit_file.Edit(
             optimized=self.optimized,
             anchor=self.anchor,
