@@ -17,6 +17,8 @@ from pathlib import Path
 
 from . import arguments, files
 
+USAGE = "imagic edit PHOTO SENTENCE --model NAME [-o FILE] [options]"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", type=Path, help="any picture file; the edit has its shape")
