@@ -5,7 +5,8 @@ A subcommand's module has
     add_arguments(parser: argparse.ArgumentParser) -> None
     run(options: argparse.Namespace) -> int                     # the exit status
 
-and a docstring that its help starts with; if it likes, a USAGE in the place of the one with every option. It imports what is heavy inside of `run`, so that its help comes at once.
+and a docstring that its help starts with; if it likes, a USAGE in the place of the one with every option. What is heavy
+it imports inside of `run`, so that its help comes at once.
 """
 
 import argparse
