@@ -1,0 +1,57 @@
+"""What a whole run is done with: every picture of an output folder is made with the same settings."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..whole_file import whole
+
+FILE = "settings.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the bytes of the pictures, beside the manifest. All of it can be sent to another machine."""
+
+    model: str  # a folder, an id of a hub, or "demo"
+    device: str = ""  # "" for the GPU if there is one
+    dtype: str = ""  # "" for what the device does best
+    offload: str = ""
+    instant: bool = False  # a caption in the place of a tuning
+    embedding_steps: int | None = None  # None for the method's own
+    tuning_steps: int | None = None
+    num_inference_steps: int = 20
+    guidance_scale: float | None = None
+    threshold: float = 0.4
+    save_edits: bool = False
+    scores: bool = False
+    threads: int = 0  # of the CPU for each worker; other numbers may round in another way. 0: not on a CPU
+
+    def differs(self, other: dict) -> str:
+        """The name of the first setting that is another, or ""."""
+        mine = asdict(self)
+        return next((name for name in mine if name in other and other[name] != mine[name]), "")
+
+
+class OtherSettings(ValueError):
+    """A folder whose pictures were made with other settings."""
+
+
+def keep(settings: Settings, output: Path) -> None:
+    """Write the settings into the output folder, or compare them with those that are there.
+
+    Raises:
+        OtherSettings: its pictures were made in another way.
+        NotWritten: the disk does not take the file.
+    """
+    file = output / FILE
+    if file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if name := settings.differs(before):
+            raise OtherSettings(
+                f"{output} holds pictures with {name} {before[name]!r}, not {asdict(settings)[name]!r}: "
+                "choose another output folder, or the same settings."
+            )
+        return
+    with whole(file) as unfinished:
+        unfinished.write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
