@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..checks import one_line, quoted
 from . import method
-from .manifest import Row
+from .manifest import BadRow, Row
 from .results import DONE, FAILED, LONGEST, Result
 from .settings import Settings
 
@@ -26,7 +26,11 @@ class Finished:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def failed(row, error: str, seconds: float = 0.0) -> Finished:
+class NoWorker(ValueError):
+    """A worker that cannot begin, for a reason that all of them would have."""
+
+
+def failed(row: Row | BadRow, error: str, seconds: float = 0.0) -> Finished:
     """A row of which nothing came."""
     return Finished(Result(row.number, row.output, FAILED, seconds, error=error, key=row.key))
 

@@ -75,7 +75,7 @@ def read(path: Path, more: frozenset[str] = frozenset()) -> Iterator[Row | BadRo
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             number = 0
-            for number, cells in enumerate(kinds[path.suffix.lower()](file, path.name, more), 1):  # noqa: B007
+            for number, cells in enumerate(kinds[path.suffix.lower()](file, path.name, more), 1):
                 yield _row(number, cells, more)
     except OSError as error:
         raise NotAManifest(f"{path} cannot be read: {error.strerror}.") from None

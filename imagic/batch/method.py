@@ -17,7 +17,6 @@ from ..scoring import rank
 from .manifest import Row
 from .settings import Settings
 
-
 SCORE_SAMPLES = 8
 
 

@@ -56,6 +56,9 @@ class Shard:
         return "results.csv" if self.count == 1 else f"results-{self.index}-of-{self.count}.csv"
 
 
+WHOLE = Shard()
+
+
 @dataclass
 class Counts:
     """How many rows a plan has met."""
@@ -78,7 +81,7 @@ class Plan:
         NotWritten: the disk for temporary files is full.
     """
 
-    def __init__(self, path: Path, output: Path, shard: Shard = Shard(), more: frozenset[str] = frozenset()):
+    def __init__(self, path: Path, output: Path, shard: Shard = WHOLE, more: frozenset[str] = frozenset()):
         self.counts = Counts()
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._output, self._shard = output, shard

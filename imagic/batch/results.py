@@ -41,8 +41,8 @@ COLUMNS = tuple(field.name for field in fields(Result))
 class Table:
     """A results table that this process alone adds to, from `with` until the end of it.
 
-    Whoever reads it, at any time, finds whole lines, but for a last one that ends nowhere if the machine itself stopped;
-    the next run takes that one away.
+    Whoever reads it, at any time, finds whole lines, but for a last one that ends nowhere if the machine itself
+    stopped; the next run takes that one away.
 
     Raises:
         NotWritten: another run adds to it, or the disk does not take it.

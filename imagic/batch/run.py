@@ -10,7 +10,7 @@ from pathlib import Path
 from ..whole_file import explained, whole
 from .editor import Finished, failed
 from .manifest import Row
-from .plan import Counts, Plan, Shard
+from .plan import WHOLE, Counts, Plan, Shard
 from .results import DONE, Table
 
 ASIDE = ".unfinished"  # a folder in the output folder: a large folder takes long to be searched for leftovers
@@ -38,7 +38,7 @@ def run(
     output: Path,
     engine: Engine,
     *,
-    shard: Shard = Shard(),
+    shard: Shard = WHOLE,
     more: frozenset[str] = frozenset(),
     on_row: Callable[[Finished, Outcome], None] = lambda finished, outcome: None,
 ) -> Outcome:
@@ -109,7 +109,8 @@ def progress(finished: Finished, outcome: Outcome) -> None:
         tried = outcome.done + outcome.failed - counts.bad
         left = outcome.seconds / max(1, tried) * (counts.todo - tried)
         print(
-            f"\r{counts.done + outcome.done} of {counts.total} done, {outcome.failed} failed, {left / 60:.0f} min left ",
+            f"\r{counts.done + outcome.done} of {counts.total} done, {outcome.failed} failed, "
+            f"{left / 60:.0f} min left ",
             end="",
             file=sys.stderr,
             flush=True,

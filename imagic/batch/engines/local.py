@@ -8,15 +8,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from .editor import Editor, Finished, explain, failed
-from .manifest import Row
-from .settings import Settings
+from ..editor import Editor, Finished, NoWorker, explain, failed
+from ..manifest import Row
+from ..settings import Settings
 
 TRIES = 3  # of a row whose worker ended at it, and of workers that end before they have begun
-
-
-class NoWorker(RuntimeError):
-    """A worker that cannot begin, for a reason that all of them would have."""
 
 
 def run(
