@@ -3,7 +3,7 @@
 from .manifest import NotAManifest, Row
 from .plan import Plan, Shard
 from .results import Result
-from .run import Outcome, run
+from .runner import Outcome, run
 from .settings import Settings
 
 __all__ = ["NotAManifest", "Outcome", "Plan", "Result", "Row", "Settings", "Shard", "run"]

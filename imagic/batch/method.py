@@ -40,8 +40,7 @@ class Drawn:
 
 def load(settings: Settings) -> Any:
     """The pipeline, as `imagic edit` loads it."""
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.threads)
     from demo import load as demo
 
     return demo.pipeline()

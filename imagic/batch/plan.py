@@ -17,7 +17,7 @@ from ..whole_file import NotWritten
 from . import manifest, results
 from .manifest import BadRow, Row
 
-MOST = 16  # rows of a unit: more of one photo are spread, and their tuning is learned once for each unit at most
+MOST = 8  # rows of a unit: more of one photo are spread, and their tuning is learned once for each unit at most
 
 _TABLES = """
 PRAGMA journal_mode = OFF;

@@ -4,6 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
+
+from .. import checks
 from ..whole_file import whole
 
 FILE = "settings.json"
@@ -14,9 +17,9 @@ class Settings:
     """What decides the bytes of the pictures, beside the manifest. All of it can be sent to another machine."""
 
     model: str  # a folder, an id of a hub, or "demo"
-    device: str = ""  # "" for the GPU if there is one
-    dtype: str = ""  # "" for what the device does best
-    offload: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    offload: str = "none"
     instant: bool = False  # a caption in the place of a tuning
     embedding_steps: int | None = None  # None for the method's own
     tuning_steps: int | None = None
@@ -25,7 +28,7 @@ class Settings:
     threshold: float = 0.4
     save_edits: bool = False
     scores: bool = False
-    threads: int = 0  # of the CPU for each worker; other numbers may round in another way. 0: not on a CPU
+    threads: int = 1  # of the CPU for each worker; other numbers may round in another way
 
     def differs(self, other: dict) -> str:
         """The name of the first setting that is another, or ""."""
@@ -55,3 +58,17 @@ def keep(settings: Settings, output: Path) -> None:
         return
     with whole(file) as unfinished:
         unfinished.write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
+
+
+def chosen_threads(wanted: int | None, output: Path) -> int:
+    """As many as were asked for, else as in the run that began the output folder, else as PyTorch takes by itself.
+
+    Raises:
+        ValueError: no process can have that many.
+    """
+    if wanted is not None:
+        return checks.integer("--threads", wanted, 1, 1024)
+    file = output / FILE
+    if file.is_file():
+        return json.loads(file.read_text(encoding="utf-8"))["threads"]
+    return torch.get_num_threads()

@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 
 from ...checks import one_line
@@ -112,12 +113,8 @@ class Server:
                 return content
             raise Gone(f"{self.address} answers {path.partition('?')[0]} with {error.code}.") from None
         # ValueError: of an address that is none. The others: of connections that break.
-        except (OSError, ValueError, urllib.error.URLError, EOFError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise Gone(f"{self.address} does not answer ({one_line(str(error), LONGEST)}).") from None
-        except Exception as error:
-            if type(error).__module__ == "http.client":
-                raise Gone(f"{self.address} broke off ({type(error).__name__}).") from None
-            raise
 
 
 def _complaint(errors: dict[str, Any], graph: dict[str, Any]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+import torch
+
 from ..editor import Editor, Finished, NoWorker, explain, failed
 from ..manifest import Row
 from ..settings import Settings
@@ -40,6 +42,19 @@ def run(
         yield from pool.run()
     finally:
         pool.stop()
+
+
+def devices(device: str, workers: int | None) -> list[str]:
+    """What `run` takes: by default one worker for each GPU that this process sees, or one on the CPU.
+
+    Args:
+        device: "auto", or the one that all workers are to use.
+    """
+    if device != "auto" or not torch.cuda.is_available():
+        return [""] * (workers or 1)
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = seen.split(",") if seen else [str(number) for number in range(torch.cuda.device_count())]
+    return [names[number % len(names)] for number in range(workers or len(names))]
 
 
 @dataclass

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ class Workflow:
     def more(self) -> frozenset[str]:
         """Columns of the manifest that are the user's own."""
         return frozenset(rule.column for rule in self.rules) - frozenset(COLUMNS)
+
+    @property
+    def digest(self) -> str:
+        """Stands for all that decides the pictures beside the manifest."""
+        rules = sorted((rule.column, rule.node, rule.input) for rule in self.rules)
+        content = json.dumps([self.graph, rules, self.output], sort_keys=True)
+        return blake2b(content.encode(), digest_size=6).hexdigest()
 
     def files(self, row: Row) -> dict[str, str]:
         """Columns of a row that name pictures which the graph asks for, with their paths."""
