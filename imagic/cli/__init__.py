@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(rest)
     try:
         return command.run(options)
+    except ModuleNotFoundError as error:
+        print(f"imagic: {error.name} is missing: install it with pip.", file=sys.stderr)
+        return FAILED
     except EXPECTED as error:
         print(f"imagic: {error}", file=sys.stderr)
         return FAILED

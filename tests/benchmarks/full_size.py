@@ -77,7 +77,9 @@ def measure(name: str, pixels: int, stage: str) -> dict[str, float]:
     def sample() -> list[float]:
         region = torch.ones(1, 1, *latent.shape[2:])  # found by 24 evaluations like those of a sample
         texts = target, interpolate(target, empty, 1.2), empty
-        edited = sample_edit(denoiser, latent, *texts, region, steps=STEPS, guidance=4.0, seed=0)
+        noise = torch.Generator().manual_seed(0)
+        options = {"num_inference_steps": STEPS, "guidance_scale": 4.0, "generator": noise}
+        edited = sample_edit(denoiser, latent, *texts, region, **options)
         return [float(edited.std())]
 
     def stage_a() -> list[float]:
