@@ -10,12 +10,14 @@ from pathlib import Path, PureWindowsPath
 from PIL import Image, UnidentifiedImageError
 
 from ..checks import one_line, quoted
+from ..photo import normalized
 from . import method
 from .manifest import BadRow, Row
 from .results import DONE, FAILED, LONGEST, Result
 from .settings import Settings
 
-JPEG = {"quality": 95, "subsampling": 0}
+# Full quality: an edit is often edited again.
+HOW = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,14 @@ class Editor:
             return failed(row, explain(error), time.perf_counter() - start)
 
     def _edit(self, row: Row, photo: bytes | None, mask: bytes | None, start: float) -> Finished:
+        image = picture("photo", row.photo, self._folder, photo)
         region = picture("mask", row.mask, self._folder, mask) if row.mask else None
-        learned, cost = self._learn(row, photo)
+        if region is not None and region.size != image.size:
+            sizes = [f"{width} x {height}" for width, height in (region.size, image.size)]
+            raise ValueError(f"mask is {sizes[0]} and the photo {sizes[1]}: draw it at the photo's size.")
+        learned, cost = self._learn(row, image)
         drawn = method.draw(learned, row, region, self._settings)
-        files, name = {row.output: encode(drawn.picture, row.output)}, ""
+        files, name = {row.output: encode(drawn.picture, row.output, image.info.get("icc_profile"))}, ""
         if self._settings.save_edits and not self._settings.instant:
             name = self._edit_name(row)
             if not learned.kept:
@@ -83,7 +89,7 @@ class Editor:
         )
         return Finished(result, files)
 
-    def _learn(self, row: Row, photo: bytes | None) -> tuple[method.Learned, int]:
+    def _learn(self, row: Row, photo: Image.Image) -> tuple[method.Learned, int]:
         """What is known of the row's photo, and the evaluations that it took to learn it now."""
         key = row.photo, row.anchor
         if self._learned is not None and self._learned[0] == key:
@@ -106,17 +112,20 @@ class Editor:
 
 
 def picture(what: str, path: str, folder: Path, content: bytes | None = None) -> Image.Image:
-    """A picture of the manifest.
+    """A picture of the manifest, upright, with its colour profile in `info`.
 
     Raises:
         ValueError: it is not there or is none.
     """
     try:
-        image = Image.open(io.BytesIO(read_file(what, path, folder) if content is None else content))
-        image.load()
-        return image
+        with Image.open(io.BytesIO(read_file(what, path, folder) if content is None else content)) as image:
+            upright = normalized(image)
+            # A profile tells what the numbers of its own mode mean, and of no other.
+            profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError):
         raise ValueError(f"{what} {quoted(path)} is no picture that can be read: convert it to PNG or JPEG.") from None
+    upright.info = {"icc_profile": profile} if profile else {}
+    return upright
 
 
 def read_file(what: str, path: str, folder: Path) -> bytes:
@@ -127,11 +136,11 @@ def read_file(what: str, path: str, folder: Path) -> bytes:
         raise ValueError(f"{what} {quoted(path)} cannot be read ({error.strerror}): correct its path.") from None
 
 
-def encode(image: Image.Image, name: str) -> bytes:
-    """The file of a picture, in the format that its name says."""
+def encode(image: Image.Image, name: str, profile: bytes | None = None) -> bytes:
+    """The file of a picture, in the format that its name says, with a colour profile."""
     kind = Image.registered_extensions()[PureWindowsPath(name).suffix.lower()]
     file = io.BytesIO()
-    image.save(file, kind, **(JPEG if kind == "JPEG" else {"lossless": True} if kind == "WEBP" else {}))
+    image.save(file, kind, icc_profile=profile, **HOW.get(kind, {}))
     return file.getvalue()
 
 

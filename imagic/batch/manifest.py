@@ -59,28 +59,39 @@ class BadRow:
         return blake2b(f"{self.number} {self.error}".encode(), digest_size=6).hexdigest()
 
 
-def read(path: Path, more: frozenset[str] = frozenset()) -> Iterator[Row | BadRow]:
-    """The rows of a manifest, one after the other. Photos and masks are not looked at yet, see `check_files`.
+@dataclass(frozen=True)
+class Manifest:
+    """A file of rows, and what is true of rows that do not say otherwise.
 
     Args:
         path: CSV with a heading, or JSONL, one object a line; UTF-8. Its name ends in .csv or .jsonl.
         more: columns beside `COLUMNS` that are known.
-
-    Raises:
-        NotAManifest: the file cannot be read, or its heading has columns that nobody knows.
+        seed, strength: of rows that have none.
     """
-    kinds = {".csv": _csv, ".jsonl": _jsonl}
-    if path.suffix.lower() not in kinds:
-        raise NotAManifest(f"{path.name} is no manifest: give a file whose name ends in .csv or .jsonl.")
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            number = 0
-            for number, cells in enumerate(kinds[path.suffix.lower()](file, path.name, more), 1):
-                yield _row(number, cells, more)
-    except OSError as error:
-        raise NotAManifest(f"{path} cannot be read: {error.strerror}.") from None
-    if not number:
-        raise NotAManifest(f"{path.name} has no rows: write one for each picture.")
+
+    path: Path
+    more: frozenset[str] = frozenset()
+    seed: int = Row.seed
+    strength: float = Row.strength
+
+    def __iter__(self) -> Iterator[Row | BadRow]:
+        """The rows, one after the other. Photos and masks are not looked at yet.
+
+        Raises:
+            NotAManifest: the file cannot be read, or its heading has columns that nobody knows.
+        """
+        path, kinds = self.path, {".csv": _csv, ".jsonl": _jsonl}
+        if path.suffix.lower() not in kinds:
+            raise NotAManifest(f"{path.name} is no manifest: give a file whose name ends in .csv or .jsonl.")
+        number = 0
+        try:
+            with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+                for number, cells in enumerate(kinds[path.suffix.lower()](file, path.name, self.more), 1):
+                    yield _row(number, cells, self)
+        except OSError as error:
+            raise NotAManifest(f"{path} cannot be read ({error.strerror}): correct its path.") from None
+        if not number:
+            raise NotAManifest(f"{path.name} has no rows: write one for each picture.")
 
 
 def _csv(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
@@ -134,7 +145,7 @@ def _check_columns(what: str, columns: list[str], more: frozenset[str]) -> None:
         raise NotAManifest(f"{what} has no column {missing[0]}: the columns are {known}.")
 
 
-def _row(number: int, cells: dict[str, Any] | str, more: frozenset[str]) -> Row | BadRow:
+def _row(number: int, cells: dict[str, Any] | str, manifest: Manifest) -> Row | BadRow:
     if isinstance(cells, str):
         return BadRow(number, cells)
     try:
@@ -150,10 +161,10 @@ def _row(number: int, cells: dict[str, Any] | str, more: frozenset[str]) -> Row 
             sentence=sentence,
             caption=_text(cells, "caption"),
             mask=_text(cells, "mask"),
-            seed=checks.integer("seed", _number(cells, "seed", int, 0), *checks.SEEDS),
-            strength=checks.number("strength", _number(cells, "strength", float, Row.strength), *ETA),
+            seed=checks.integer("seed", _number(cells, "seed", int, manifest.seed), *checks.SEEDS),
+            strength=checks.number("strength", _number(cells, "strength", float, manifest.strength), *ETA),
             output=output,
-            more={name: _text(cells, name) for name in sorted(more) if name in cells},
+            more={name: _text(cells, name) for name in sorted(manifest.more) if name in cells},
         )
     except ValueError as error:
         output = cells.get("output")

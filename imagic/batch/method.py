@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
-from ..photo import normalized
 from ..scoring import rank
 from .manifest import Row
 from .settings import Settings
@@ -26,7 +23,6 @@ class Learned:
 
     edit: Any  # imagic.diffusers.ImagicEdit
     evaluations: int = 0
-    size: tuple[int, int] | None = None  # of the photo, in pixels; None where it was read from a file
     kept: bool = False  # in a file
 
 
@@ -39,11 +35,17 @@ class Drawn:
 
 
 def load(settings: Settings) -> Any:
-    """The pipeline, as `imagic edit` loads it."""
-    torch.set_num_threads(settings.threads)
-    from demo import load as demo
+    """The pipeline, as `imagic edit` loads it.
 
-    return demo.pipeline()
+    Raises:
+        ValueError: there is none, or not on this device.
+    """
+    from ..diffusers import load_pipeline
+
+    torch.set_num_threads(settings.threads)
+    pipeline = load_pipeline(settings.model, device=settings.device, dtype=settings.dtype, offload=settings.offload)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
 
 
 def learn(pipeline: Any, photo: Image.Image, row: Row, settings: Settings) -> Learned:
@@ -52,44 +54,45 @@ def learn(pipeline: Any, photo: Image.Image, row: Row, settings: Settings) -> Le
     Raises:
         ValueError: the photo is none that the model can take, or an instant row has no caption.
     """
-    from ..diffusers import ImagicEdit, pictures, tune
-    from ..diffusers.families import family_of
+    from ..diffusers import EmbeddingSettings, TuningSettings, instant, tune
+    from ..diffusers.fitting import fitted
 
-    photo = normalized(photo)
+    image = fitted(pipeline, photo, settings.size)
     if settings.instant:
         if not row.caption:
             raise ValueError("caption is empty: say what the photo shows, or run without --instant.")
-        family = family_of(pipeline)
-        latent = pictures.encode(pipeline, photo, family.multiple)
-        anchor, _ = family.texts(row.caption)
-        return Learned(ImagicEdit(pipeline, latent, row.caption, anchor, anchor, {}), size=photo.size)
-    steps = {"embedding": settings.embedding_steps, "tuning": settings.tuning_steps}
-    edit = tune(pipeline, photo, row.anchor, **{name: {"steps": n} for name, n in steps.items() if n is not None})
-    return Learned(edit, sum(history.forward_equivalents for history in edit.histories), photo.size)
+        return Learned(instant(pipeline, image, row.caption))
+    shared = {"gradient_checkpointing": settings.gradient_checkpointing}
+    first, second = (
+        shared if steps is None else {"steps": steps, **shared}
+        for steps in (settings.embedding_steps, settings.tuning_steps)
+    )
+    edit = tune(pipeline, image, row.anchor, embedding=EmbeddingSettings(**first), tuning=TuningSettings(**second))
+    return Learned(edit, sum(history.forward_equivalents for history in edit.histories))
 
 
 def draw(learned: Learned, row: Row, mask: Image.Image | None, settings: Settings) -> Drawn:
     """Stage C: the picture of a row.
 
     Raises:
-        ValueError: the mask is not of the photo's shape, or the model gives no finite picture.
+        ValueError: the model gives no finite picture.
     """
     edit = learned.edit
-    target = None if row.anchor == row.sentence else row.sentence
-    region = None if mask is None else _region(mask, learned)
+    prompt = None if row.anchor == row.sentence else row.sentence
     with _counting(edit.pipeline) as count:
         picture = edit.sample(
             row.strength,
-            target,
-            steps=settings.num_inference_steps,
-            guidance=settings.guidance_scale,
+            prompt,
+            negative_prompt=settings.negative_prompt,
+            num_inference_steps=settings.num_inference_steps,
+            guidance_scale=settings.guidance_scale,
             threshold=settings.threshold,
-            region=region,
-            seed=row.seed,
+            mask_image=mask,
+            generator=torch.Generator().manual_seed(row.seed),
         )
     drawn = Drawn(picture, count[0])
     if settings.scores:
-        _score(drawn, edit, target)
+        _score(drawn, edit, prompt)
     return drawn
 
 
@@ -126,18 +129,6 @@ def _score(drawn: Drawn, edit: Any, target: str | None) -> None:
         ranking = rank(denoiser, edit.photo.to(denoiser.device), latent, *ends, samples=SCORE_SAMPLES)
     drawn.alignment, drawn.fidelity = float(ranking.alignment[0]), float(ranking.fidelity[0])
     drawn.evaluations += ranking.forward_equivalents
-
-
-def _region(mask: Image.Image, learned: Learned) -> Tensor:
-    """A mask of the photo as the region of its latent, [1, 1, ..., h, w]: the share of white in each position."""
-    mask = normalized(mask).convert("L")
-    if learned.size is not None and mask.size != learned.size:
-        sizes = [f"{width} x {height}" for width, height in (mask.size, learned.size)]
-        raise ValueError(f"mask is {sizes[0]} and the photo {sizes[1]}: draw it at the photo's size.")
-    latent = learned.edit.photo
-    height, width = latent.shape[-2:]
-    white = np.asarray(mask.resize((width, height), Image.Resampling.BOX), dtype=np.float32) / 255
-    return torch.from_numpy(white).expand(1, 1, *latent.shape[2:]).clone()
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from itertools import groupby
 from pathlib import Path
 
 from ..whole_file import NotWritten
-from . import manifest, results
-from .manifest import BadRow, Row
+from . import results
+from .manifest import BadRow, Manifest, Row
 
 MOST = 8  # rows of a unit: more of one photo are spread, and their tuning is learned once for each unit at most
 
@@ -73,7 +73,6 @@ class Plan:
     """The rows of a manifest that are to be done by one shard, on disk. `with` closes it.
 
     Args:
-        path: the manifest.
         output: the folder of the results. What its tables call done is done if the picture is still there.
 
     Raises:
@@ -81,7 +80,7 @@ class Plan:
         NotWritten: the disk for temporary files is full.
     """
 
-    def __init__(self, path: Path, output: Path, shard: Shard = WHOLE, more: frozenset[str] = frozenset()):
+    def __init__(self, manifest: Manifest, output: Path, shard: Shard = WHOLE):
         self.counts = Counts()
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._output, self._shard = output, shard
@@ -90,7 +89,7 @@ class Plan:
             with closing(self._database.cursor()) as cursor:
                 cursor.execute("BEGIN")
                 self._remember(cursor)
-                for row in manifest.read(path, more):
+                for row in manifest:
                     self._add(cursor, row)
                 cursor.execute("COMMIT")
         except sqlite3.OperationalError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..whole_file import explained, whole
 from .editor import Finished, failed
-from .manifest import Row
+from .manifest import Manifest, Row
 from .plan import WHOLE, Counts, Plan, Shard
 from .results import DONE, Table
 
@@ -34,22 +34,19 @@ class Outcome:
 
 
 def run(
-    manifest: Path,
+    manifest: Manifest,
     output: Path,
     engine: Engine,
     *,
     shard: Shard = WHOLE,
-    more: frozenset[str] = frozenset(),
     on_row: Callable[[Finished, Outcome], None] = lambda finished, outcome: None,
 ) -> Outcome:
     """Do all rows of a manifest that are not done yet.
 
     Args:
-        manifest: see `manifest.read`.
         output: a folder, made if it is not there: pictures, the results table, edit files.
         engine: edits units of rows, in any order.
         shard: the part of the manifest that is this process's.
-        more: further columns, see `manifest.read`.
         on_row: called after every row.
 
     Raises:
@@ -59,7 +56,7 @@ def run(
     with explained(output):
         (output / ASIDE).mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    with Table(output / shard.table) as table, Plan(manifest, output, shard, more) as plan:
+    with Table(output / shard.table) as table, Plan(manifest, output, shard) as plan:
         outcome = Outcome(plan.counts)
         bad = (failed(row, row.error) for row in plan.bad_rows())
         outcome.failed = plan.counts.bad

@@ -25,6 +25,9 @@ class Settings:
     tuning_steps: int | None = None
     num_inference_steps: int = 20
     guidance_scale: float | None = None
+    negative_prompt: str | None = None
+    size: int | None = None  # side of the square whose area is drawn, in pixels; None for the model's own
+    gradient_checkpointing: bool = False
     threshold: float = 0.4
     save_edits: bool = False
     scores: bool = False

@@ -32,6 +32,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import arguments
+
 if TYPE_CHECKING:
     from ..batch.runner import Engine
     from ..batch.settings import Settings
@@ -43,22 +45,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("manifest", type=Path, help="the table, .csv or .jsonl")
     add("output", type=Path, help="a folder, made if it is not there")
-    add("--model", help="a diffusers folder, an id of the Hugging Face hub, a .safetensors file, or demo")
-    add("--instant", action="store_true", help="train nothing: each row's caption tells what the photo shows")
-    add("--save-edits", action="store_true", help="keep what was learned of each photo, as edit files")
-    add("--scores", action="store_true", help="score each picture by the model itself; takes longer")
-    add("--embedding-steps", type=int, metavar="N", help="of stage A (default: the method's own)")
-    add("--tuning-steps", type=int, metavar="N", help="of stage B (default: the method's own)")
-    add("--num-inference-steps", type=int, metavar="N", default=20, help="of sampling (default: 20)")
-    add("--guidance-scale", type=float, metavar="X", help="default: usual for the model")
-    add("--threshold", type=float, metavar="X", default=0.4, help="how large a change must be to be drawn, 0 to 0.95")
-    add("--device", default="auto", help="auto, cuda, mps or cpu")
-    add("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
-    add("--offload", default="none", help="none, model or sequential: what waits in main memory")
     add("--engine", choices=("local", "ray", "comfyui"), default="local", help="default: local, a process for each GPU")
     add("--workers", type=int, metavar="N", help="default: one for each GPU; on a CPU one")
     add("--threads", type=int, metavar="N", help="of the CPU for each worker; other numbers round otherwise")
     add("--shard", default="1/1", metavar="I/N", help="do only this part of the table; photos are never split")
+    arguments.add_model(parser, required=False)
+    learning = parser.add_argument_group("learning the photos")
+    add = learning.add_argument
+    add("--instant", action="store_true", help="train nothing: each row's caption tells what the photo shows")
+    add("--save-edits", action="store_true", help="keep what was learned of each photo, for imagic apply or ComfyUI")
+    add("--size", type=int, metavar="PIXELS", help="side of the square whose area is drawn (default: the model's own)")
+    add("--embedding-steps", type=int, metavar="N", help="of stage A (default: 25)")
+    add("--tuning-steps", type=int, metavar="N", help="of stage B (default: 10)")
+    add("--gradient-checkpointing", action="store_true", help="a third slower, a fraction of the memory")
+    arguments.add_sampling(parser)
+    parser.add_argument("--scores", action="store_true", help="score each picture by the model itself; takes longer")
     ray = parser.add_argument_group("--engine ray")
     ray.add_argument("--address", help="of a Ray cluster, or auto; default: a Ray of this run's own on this machine")
     ray.add_argument("--gpus-per-worker", type=float, metavar="X", help="0.5 lets two share one (default: 1 if any)")
@@ -80,7 +81,6 @@ def run(options: argparse.Namespace) -> int:
     from .. import checks
     from ..batch import runner, settings
     from ..batch.editor import NoWorker
-    from ..batch.manifest import NotAManifest
     from ..batch.plan import Shard
     from ..whole_file import NotWritten, explained
     from . import DONE, FAILED, MISUSED
@@ -89,18 +89,17 @@ def run(options: argparse.Namespace) -> int:
         shard = Shard.parse(options.shard)
         if options.workers is not None:
             checks.integer("--workers", options.workers, 1, 10000)
+        wanted, engine, more = (_comfyui if options.engine == "comfyui" else _diffusers)(options)
+        manifest = Manifest(options.manifest, more, options.seed, options.strength)
+        next(iter(manifest))  # to refuse one that is none before anything is written
         with explained(options.output):
             options.output.mkdir(parents=True, exist_ok=True)
-        wanted, engine, more = (_comfyui if options.engine == "comfyui" else _diffusers)(options)
         settings.keep(wanted, options.output)
     except ValueError as error:
         print(f"imagic: {error}", file=sys.stderr)
         return MISUSED
     try:
-        outcome = runner.run(options.manifest, options.output, engine, shard=shard, more=more, on_row=runner.progress)
-    except NotAManifest as error:
-        print(f"imagic: {error}", file=sys.stderr)
-        return MISUSED
+        outcome = runner.run(manifest, options.output, engine, shard=shard, on_row=runner.progress)
     except (NotWritten, NoWorker) as error:
         print(f"\nimagic: {error} What is done is kept: the same command goes on from there.", file=sys.stderr)
         return FAILED
@@ -118,6 +117,9 @@ def _diffusers(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset
 
     if not options.model:
         raise ValueError("--model is missing: name a diffusers folder, an id of a hub, a file, or demo.")
+    drawing = arguments.sampling(options)
+    for name in ("eta", "generator"):  # which the rows have
+        del drawing[name]
     settings = Settings(
         model=options.model,
         device=options.device,
@@ -126,9 +128,9 @@ def _diffusers(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset
         instant=options.instant,
         embedding_steps=options.embedding_steps,
         tuning_steps=options.tuning_steps,
-        num_inference_steps=options.num_inference_steps,
-        guidance_scale=options.guidance_scale,
-        threshold=options.threshold,
+        size=options.size,
+        gradient_checkpointing=options.gradient_checkpointing,
+        **drawing,
         save_edits=options.save_edits,
         scores=options.scores,
         threads=chosen_threads(options.threads, options.output),

@@ -26,12 +26,12 @@ import csv, sys, torch
 from pathlib import Path
 from PIL import Image
 from imagic.batch import method
-from imagic.batch.manifest import read
+from imagic.batch.manifest import Manifest
 from imagic.batch.settings import Settings
 manifest, output = map(Path, sys.argv[1:])
-settings = Settings("demo", instant=True, num_inference_steps=1, threads=1)
+settings = Settings("demo", instant=True, num_inference_steps=1, threads=1, size=64)
 pipeline = method.load(settings)
-for row in read(manifest):
+for row in Manifest(manifest):
     learned = method.learn(pipeline, Image.open(manifest.parent / row.photo), row, settings)
     mask = Image.open(manifest.parent / row.mask)
     method.draw(learned, row, mask, settings).picture.save(output / row.output)
@@ -105,11 +105,11 @@ def _python(code: str, *arguments: str) -> str:
 
 def _post(server: Server, manifest: Path, graph: Path) -> None:
     """The loop that people write: a prompt after the other, the pictures fetched."""
-    from imagic.batch.manifest import read
+    from imagic.batch.manifest import Manifest
 
     prompt = json.loads(graph.read_text(encoding="utf-8"))
     with Client(server.address) as client:
-        for row in read(manifest):
+        for row in Manifest(manifest):
             prompt["1"]["inputs"]["image"] = client.upload_image(manifest.parent / row.photo)
             prompt["4"]["inputs"]["text"], prompt["6"]["inputs"]["seed"] = row.sentence, row.seed
             run = client.run(prompt)

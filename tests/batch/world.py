@@ -20,7 +20,7 @@ BAD = (
     {"output": "../outside.png"},
     {"photo": "text.png"},
 )
-QUICK = ("--model", "demo", "--instant", "--num-inference-steps", "1", "--threads", "1")
+QUICK = ("--model", "demo", "--instant", "--num-inference-steps", "1", "--threads", "1", "--size", "64")
 
 
 def make(folder: Path, rows: int, bad: float = 0.0, per_photo: int = 1, mask: bool = True) -> Path:
