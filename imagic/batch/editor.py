@@ -99,9 +99,7 @@ class Editor:
         if self._settings.save_edits and not self._settings.instant and kept.is_file():
             learned, cost = method.from_file(kept, self._pipeline), 0
         else:
-            learned = method.learn(
-                self._pipeline, picture("photo", row.photo, self._folder, photo), row, self._settings
-            )
+            learned = method.learn(self._pipeline, photo, row, self._settings)
             cost = learned.evaluations
         self._learned = key, learned
         return learned, cost

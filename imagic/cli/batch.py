@@ -81,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
     from .. import checks
     from ..batch import runner, settings
     from ..batch.editor import NoWorker
+    from ..batch.manifest import Manifest
     from ..batch.plan import Shard
     from ..whole_file import NotWritten, explained
     from . import DONE, FAILED, MISUSED
