@@ -2,10 +2,11 @@
 
 import csv
 import json
+import ntpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, TextIO
 
 from .. import checks
@@ -153,7 +154,7 @@ def _row(number: int, cells: dict[str, Any] | str, manifest: Manifest) -> Row | 
         for name, value in {"photo": photo, "sentence": sentence}.items():
             if not value:
                 raise ValueError(f"{name} is empty: fill it in.")
-        output = _text(cells, "output") or f"{PureWindowsPath(photo).stem}-{number}.png"
+        output = _text(cells, "output") or f"{ntpath.splitext(ntpath.basename(photo))[0]}-{number}.png"
         _check_output(output)
         return Row(
             number=number,
@@ -196,10 +197,11 @@ def _number(cells: Mapping[str, Any], name: str, kind: type, default: float) -> 
 
 def _check_output(name: str) -> None:
     """Raises ValueError unless a picture can be written under this name, inside the output folder."""
-    parts = PureWindowsPath(name), PurePosixPath(name)
-    if any(path.is_absolute() or path.drive or path.root or ".." in path.parts for path in parts):
+    # Not by pathlib, which keeps every name that it has seen. Windows' rules are the stricter ones.
+    parts = name.replace("\\", "/").split("/")
+    if ntpath.splitdrive(name)[0] or any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"output is {checks.shown(name)}: give a name inside the output folder.")
-    if parts[0].suffix.lower() not in FORMATS:
+    if ntpath.splitext(name)[1].lower() not in FORMATS:
         raise ValueError(f"output is {checks.shown(name)}: end it in one of {', '.join(FORMATS)}.")
-    if not name.isprintable() or any(part.startswith(".imagic-") for part in parts[0].parts):
+    if not name.isprintable() or any(part.startswith(".imagic-") for part in parts):
         raise ValueError(f"output is {checks.shown(name)}: choose another name.")

@@ -5,6 +5,7 @@ megabytes of the disk for temporary files, and none of memory.
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -159,7 +160,7 @@ class Plan:
                 text = json.dumps([row.error, row.output])
                 cursor.execute("INSERT INTO todo VALUES (0, 0, ?, ?)", (row.number, text))
             return
-        if self._done(cursor, row.key) and (self._output / row.output).is_file():
+        if self._done(cursor, row.key) and os.path.isfile(os.path.join(self._output, row.output)):
             self.counts.done += 1
             return
         self.counts.todo += 1
