@@ -13,7 +13,7 @@ from .manifest import Manifest, Row
 from .plan import WHOLE, Counts, Plan, Shard
 from .results import DONE, Table
 
-ASIDE = ".unfinished"  # a folder in the output folder: a large folder takes long to be searched for leftovers
+ASIDE = ".imagic"  # a folder in the output folder: a large folder takes long to be searched for leftovers
 
 Engine = Callable[[Iterator[list[Row]]], Iterator[Finished]]
 

@@ -34,13 +34,13 @@ def test_csv_and_jsonl_say_the_same(tmp_path):
 def test_what_a_row_leaves_out_is_the_commands(tmp_path):
     path = csv_file(tmp_path, "\ufeffPhoto, sentence", "cats/a.jpg,a dog")
     assert list(Manifest(path)) == [Row(1, "cats/a.jpg", "a dog", output="a-1.png")]
-    assert list(Manifest(path, seed=3, strength=0.7))[0].strength == 0.7
-    assert list(Manifest(path, seed=3))[0].seed == 3
+    assert next(iter(Manifest(path, seed=3, strength=0.7))).strength == 0.7
+    assert next(iter(Manifest(path, seed=3))).seed == 3
 
 
 def test_a_row_has_the_columns_that_a_workflow_asks_for(tmp_path):
     path = csv_file(tmp_path, "photo,sentence,cfg", "a.png,a dog,4")
-    assert list(Manifest(path, frozenset({"cfg"})))[0].more == {"cfg": "4"}
+    assert next(iter(Manifest(path, frozenset({"cfg"})))).more == {"cfg": "4"}
     with pytest.raises(NotAManifest, match="a column 'cfg': the columns are photo, sentence"):
         list(Manifest(path))
 
