@@ -57,6 +57,7 @@ class Editor:
             photo, mask: their files' contents, where they were read elsewhere.
         """
         start = time.perf_counter()
+        method.forget_peak()
         try:
             return self._edit(row, photo, mask, start)
         except Exception as error:
@@ -84,6 +85,7 @@ class Editor:
             evaluations=cost + drawn.evaluations,
             alignment=drawn.alignment,
             fidelity=drawn.fidelity,
+            peak_mib=method.peak(),
             edit=name,
             key=row.key,
         )

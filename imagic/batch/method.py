@@ -62,6 +62,11 @@ def learn(pipeline: Any, photo: Image.Image, row: Row, settings: Settings) -> Le
         if not row.caption:
             raise ValueError("caption is empty: say what the photo shows, or run without --instant.")
         return Learned(instant(pipeline, image, row.caption))
+    if settings.recipe == "paper":
+        from ..bench import paper
+
+        edit = paper.tune(pipeline, image, row.anchor, settings.embedding_steps, settings.tuning_steps)
+        return Learned(edit, sum(history.forward_equivalents for history in edit.histories))
     shared = {"gradient_checkpointing": settings.gradient_checkpointing}
     first, second = (
         shared if steps is None else {"steps": steps, **shared}
@@ -82,7 +87,7 @@ def draw(learned: Learned, row: Row, mask: Image.Image | None, settings: Setting
     with _counting(edit.pipeline) as count:
         picture = edit.sample(
             row.strength,
-            prompt,
+            prompt=prompt,
             negative_prompt=settings.negative_prompt,
             num_inference_steps=settings.num_inference_steps,
             guidance_scale=settings.guidance_scale,
@@ -94,6 +99,17 @@ def draw(learned: Learned, row: Row, mask: Image.Image | None, settings: Setting
     if settings.scores:
         _score(drawn, edit, prompt)
     return drawn
+
+
+def forget_peak() -> None:
+    """Begin a new peak of the GPU's memory, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak() -> int:
+    """MiB that tensors took at most on the GPU since `forget_peak`; on a CPU 0, since its memory is the process's."""
+    return torch.cuda.max_memory_allocated() >> 20 if torch.cuda.is_available() else 0
 
 
 def to_bytes(learned: Learned) -> bytes:

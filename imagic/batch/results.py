@@ -30,6 +30,7 @@ class Result:
     evaluations: int = 0  # of the network on one latent, a backward pass counted as in `History.forward_equivalents`
     alignment: float | None = None  # how much better than the photo the picture shows the sentence, see `scoring`
     fidelity: float | None = None  # how much of the photo's structure is where it was; 1 is the photo itself
+    peak_mib: int = 0  # of the GPU's memory
     error: str = ""  # one sentence
     edit: str = ""  # the edit file, if it was asked for
     key: str = ""  # of the row, see `Row.key`
@@ -65,6 +66,10 @@ class Table:
         _end_with_a_whole_line(self._file)
         if not self._file.tell():
             self._write(_line(COLUMNS))
+        self._file.seek(0)
+        if not self._file.read(2**16).startswith(_line(COLUMNS)):
+            self._file.close()
+            raise NotWritten(f"{self.path} has other columns than this version writes: choose another output folder.")
         return self
 
     def __exit__(self, *_) -> None:
@@ -105,7 +110,7 @@ def read(path: Path) -> Iterator[Result]:
             yield Result(**cells | scores | numbers)
 
 
-_NUMBERS = {"number": int, "seconds": float, "evaluations": int}
+_NUMBERS = {"number": int, "seconds": float, "evaluations": int, "peak_mib": int}
 
 
 def _line(cells) -> bytes:

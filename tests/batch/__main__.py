@@ -72,7 +72,7 @@ def disturbed(name: str, kind: str, arguments: tuple[str, ...], kill_one: Callab
         "twice": twice(output),
         "done_when_all_was_killed": before,
         "workers_killed": 1,
-        "unfinished_files": len(list(output.rglob("*.unfinished"))),
+        "unfinished_files": len(list(output.rglob(".imagic-*.unfinished"))),
         "pictures": len(digests(output)),
     }
 

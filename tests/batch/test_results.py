@@ -9,7 +9,7 @@ from imagic.batch.results import DONE, FAILED, Result, Table, read
 from imagic.batch.settings import OtherSettings, Settings, chosen_threads, keep
 from imagic.whole_file import NotWritten
 
-ONE = Result(1, 'a "b", c.png', DONE, 1.5, 90, 0.25, None, "", "edits/a.safetensors", "k1")
+ONE = Result(1, 'a "b", c.png', DONE, 1.5, 90, 0.25, None, 700, "", "edits/a.safetensors", "k1")
 TWO = Result(2, "b.png", FAILED, error="It is no\npicture.", key="k2")
 
 
@@ -50,6 +50,14 @@ def test_one_run_at_a_time(tmp_path):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "Another run writes to" in other.stderr
     assert "wait until it ends, or stop it." in other.stderr
+
+
+def test_a_table_of_another_version(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("number,output\n1,a.png\n")
+    with pytest.raises(NotWritten, match="has other columns than this version writes"), Table(path):
+        pass
+    assert path.read_text() == "number,output\n1,a.png\n"
 
 
 FULL = """
