@@ -103,7 +103,7 @@ def _machine(device: torch.device) -> list[Any]:
     if device.type == "cpu":
         cpu = getattr(torch.backends, "cpu", None)
         capability = cpu.get_cpu_capability() if cpu else ""
-        own = [platform.machine(), platform.processor(), capability, torch.get_num_threads()]
+        own = [platform.machine(), capability, torch.get_num_threads()]
     elif device.type == "cuda":
         own = [torch.cuda.get_device_name(device), torch.version.cuda, torch.version.hip]
         own += [torch.backends.cudnn.version(), torch.backends.cuda.matmul.allow_tf32]
