@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..imagic.region import FORWARD_EQUIVALENTS
-from . import inputs, report
+from . import inputs, report, tensors
 from .host.denoiser import latent_channels, pixels_per_position
 from .host.progress import preview
 from .host.region import find_region
@@ -60,15 +60,28 @@ class EditRegion:
                 "target": ("CONDITIONING", {"tooltip": "The target text, from CLIP Text Encode."}),
                 "threshold": THRESHOLD,
             },
+            "optional": {
+                "painted": (
+                    "MASK",
+                    {
+                        "tooltip": "A region that you painted, from Crop Photo. It is then taken as it is, and nothing "
+                        "is searched. One that is white everywhere counts as none."
+                    },
+                ),
+            },
         }
 
     @inputs.checked
-    def find(self, model, latent, optimized, target, threshold):
+    def find(self, model, latent, optimized, target, threshold, painted=None):
         started = time.monotonic()
         photo = photo_of(model, latent)
-        mask = as_mask(region(model, photo, optimized, target, threshold), pixels_per_position(model))
+        if painted is None or (painted >= 1).all():
+            area, cost = region(model, photo, optimized, target, threshold), FORWARD_EQUIVALENTS
+        else:
+            area, cost = tensors.region(painted, photo, pixels_per_position(model)), 0
+        mask = as_mask(area, pixels_per_position(model))
         picture = picture_of(mask)
-        answer = report.spent((mask, picture), FORWARD_EQUIVALENTS, time.monotonic() - started)
+        answer = report.spent((mask, picture), cost, time.monotonic() - started)
         answer["ui"] |= preview(picture)
         return answer
 
