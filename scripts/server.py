@@ -29,6 +29,8 @@ class Server:
     host are left out, and so is whatever would go to the network. All of this as far as the host has flags for it:
     those of early 2024 keep their user settings where they always do.
 
+    Finished trainings are not kept, unless the environment says how much of them (`IMAGIC_CACHE_GB`).
+
     Other packs can be named to run beside this one. What they ask of pip while they are imported is refused.
     """
 
@@ -127,14 +129,20 @@ class Server:
         web = environment.web_folder(self.host)
         # Packs may need more than this environment has.
         theirs = os.environ.get("PYTHONPATH") if self._packs else None
-        return os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(web) if web else None, theirs])),
-            "PYTHONPYCACHEPREFIX": str(hosts.ROOT / "build" / "pycache"),
-            "PYTHONUNBUFFERED": "1",
-            "HF_HUB_OFFLINE": "1",
-            "DO_NOT_TRACK": "1",
-            **({"PIP_NO_INDEX": "1"} if self._packs else {}),
-        }
+        # Whoever starts a host from here measures it or compares edits: it trains each time, unless told otherwise.
+        keeps = {"IMAGIC_CACHE_GB": os.environ.get("IMAGIC_CACHE_GB", "0")}
+        return (
+            os.environ
+            | keeps
+            | {
+                "PYTHONPATH": os.pathsep.join(filter(None, [str(web) if web else None, theirs])),
+                "PYTHONPYCACHEPREFIX": str(hosts.ROOT / "build" / "pycache"),
+                "PYTHONUNBUFFERED": "1",
+                "HF_HUB_OFFLINE": "1",
+                "DO_NOT_TRACK": "1",
+                **({"PIP_NO_INDEX": "1"} if self._packs else {}),
+            }
+        )
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS

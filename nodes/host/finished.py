@@ -69,8 +69,8 @@ def key(
                 "classes": [[name, _names(type(part))] for name, part in base.named_modules()],
                 "shape": base.model_config.unet_config,
                 "kind": [base.model_type.name, denoiser.dtype, options],
-                "sampling": {name: value for name, value in vars(sampling).items() if not name.startswith("_")},
-                "latents": [_names(type(latents)), vars(latents)],
+                "sampling": _told(sampling, "_"),
+                "latents": [_names(type(latents)), _told(latents, "latent_rgb", "taesd")],  # those are for previews
                 "object patches": {
                     name: patch for name, patch in model.object_patches.items() if name != "model_sampling"
                 },
@@ -91,6 +91,11 @@ def _changed_by_code(module: nn.Module) -> bool:
         or getattr(module, "weight_function", None)
         or getattr(module, "bias_function", None)
     )
+
+
+def _told(thing: Any, *without: str) -> dict[str, Any]:
+    """What an object holds under names that begin otherwise."""
+    return {name: value for name, value in vars(thing).items() if not name.startswith(without)}
 
 
 def _names(kind: type) -> list[str]:

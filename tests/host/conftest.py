@@ -28,7 +28,7 @@ def pytest_configure(config):
     path = config.getoption("--comfyui")
     host = hosts.host_at(Path(path).absolute(), "--comfyui") if path else hosts.find()
     config.stash[HOST] = host
-    # Every test trains what it tests, here and in servers that are started from here. test_finished alone keeps any.
+    # Every test trains what it tests; test_finished alone keeps any of it.
     os.environ["IMAGIC_CACHE_GB"] = "0"
     # First on the path, or our `nodes/` would hide the host's `nodes.py`.
     sys.path.insert(0, str(host.path))
