@@ -130,19 +130,15 @@ class Server:
         # Packs may need more than this environment has.
         theirs = os.environ.get("PYTHONPATH") if self._packs else None
         # Whoever starts a host from here measures it or compares edits: it trains each time, unless told otherwise.
-        keeps = {"IMAGIC_CACHE_GB": os.environ.get("IMAGIC_CACHE_GB", "0")}
-        return (
-            os.environ
-            | keeps
-            | {
-                "PYTHONPATH": os.pathsep.join(filter(None, [str(web) if web else None, theirs])),
-                "PYTHONPYCACHEPREFIX": str(hosts.ROOT / "build" / "pycache"),
-                "PYTHONUNBUFFERED": "1",
-                "HF_HUB_OFFLINE": "1",
-                "DO_NOT_TRACK": "1",
-                **({"PIP_NO_INDEX": "1"} if self._packs else {}),
-            }
-        )
+        given = {"IMAGIC_CACHE_GB": "0", **os.environ}
+        return given | {
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(web) if web else None, theirs])),
+            "PYTHONPYCACHEPREFIX": str(hosts.ROOT / "build" / "pycache"),
+            "PYTHONUNBUFFERED": "1",
+            "HF_HUB_OFFLINE": "1",
+            "DO_NOT_TRACK": "1",
+            **({"PIP_NO_INDEX": "1"} if self._packs else {}),
+        }
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
