@@ -42,8 +42,9 @@ REMEMBER = (
     {
         "default": True,
         "advanced": True,
-        "tooltip": "Never train twice: if this photo, text, model and settings were trained before, take the result "
-        "from disk, even after a restart. Off: train again, and keep nothing.",
+        "display_name": "never train twice",
+        "tooltip": "If this photo, text, model and settings were trained before, take the result from disk, even after "
+        "a restart. Off: train again, and keep nothing.",
     },
 )
 
