@@ -120,7 +120,7 @@ def _machine(device: torch.device) -> list[Any]:
 @functools.cache
 def _of_pack() -> str:
     """Of the code that trains: a later version of the pack may train in another way."""
-    return _of_files(path for folder in ("imagic", "nodes", "nodes/host") for path in (PACK / folder).glob("*.py"))
+    return _of_files(path for folder in ("imagic", "nodes/host") for path in (PACK / folder).glob("*.py"))
 
 
 def _of_classes(kinds: set[type]) -> str:
