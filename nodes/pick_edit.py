@@ -212,7 +212,11 @@ def _lines(ranking: Ranking, names: list[str]) -> str:
 def _sheet(ranking: Ranking, names: list[str], pictures: list[Tensor]) -> Image.Image:
     """The best pictures in their order, the winner framed: what the node itself shows."""
     cells = [
-        Cell(f"{rank}. {names[n]}, fidelity {ranking.fidelity[n]:.2f}", to_pictures(pictures[n])[0], framed=rank == 1)
+        Cell(
+            f"{rank}. {names[n].replace('eta', 'strength')}, fidelity {ranking.fidelity[n]:.2f}",
+            to_pictures(pictures[n])[0],
+            framed=rank == 1,
+        )
         for rank, n in enumerate(ranking.order[:SHOWN], 1)
     ]
     return contact_sheet([cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)], CELL)
