@@ -82,6 +82,8 @@ def api_format(opened, info):
         for name, kind in inputs_of(info, node["type"]).items():
             if name in inputs or not (isinstance(kind, list) or kind in WIDGETS):
                 continue
+            if not values:  # saved before the node had this widget, which then is at its default
+                continue
             inputs[name] = values.pop(0)
             # Not where another widget follows ours, since newer pages have none for our seeds.
             if name == "seed" and (node["type"] != "ImagicOptimizeEmbedding" or values[0] in AFTER_A_SEED):
