@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from scripts.templates.page import Output, Point, Subgraph
 
-NAME = "Edit a photo by one sentence"
+NAME, FINISHED = "Edit a photo by one sentence", "What the finished photo shows"
 SENTENCE = "a photo of a sitting dog"
 DEMO_SENTENCE, DEMO_CAPTION = "a brown dog sitting in the snow wearing a hat", "a brown dog sitting in the snow"
 ALIASES = ["edit photo", "imagic", "edit image by text", "prompt edit", "keep background", "full size edit"]
@@ -40,7 +41,8 @@ def flux(info: dict, defaults: dict) -> Subgraph:
     """With Flux and its kin, which have their guidance in the text and no use for a negative one."""
     inside = Subgraph(
         f"{NAME}, Flux (Imagic)",
-        "Changes a photo to what one sentence says, with Flux.1 dev. The rest stays, and the photo keeps its full size.",
+        "Changes a photo to what one sentence says, with Flux.1 dev. The rest stays, and the photo keeps its full "
+        "size.",
         info,
         defaults,
         FIRST,
@@ -92,8 +94,12 @@ def instant(info: dict, defaults: dict) -> Subgraph:
     caption = inside.take("caption", "STRING", "what the photo shows now", "a photo of a standing dog")
     strength, keep, size = _dials(inside, 512)
     seed = inside.take("seed", "INT", value=0)
-    (target,) = inside.add("CLIPTextEncode", "What the finished photo shows", (380, 300), (WIDE, 90), clip=clip, text=sentence)
-    (anchor,) = inside.add("CLIPTextEncode", "What the photo shows now", (380, 440), (WIDE, 90), clip=clip, text=caption)
+    (target,) = inside.add(
+        "CLIPTextEncode", "What the finished photo shows", (380, 300), (WIDE, 90), clip=clip, text=sentence
+    )
+    (anchor,) = inside.add(
+        "CLIPTextEncode", "What the photo shows now", (380, 440), (WIDE, 90), clip=clip, text=caption
+    )
     (negative,) = inside.add("CLIPTextEncode", "What it must not show", (380, 580), (WIDE, 90), clip=clip, text="")
     _edit(inside, photo, model, vae, mask, size, (target, anchor, negative), strength, keep, seed, training=None)
     return inside
@@ -131,26 +137,34 @@ def _anchored(
     inside: Subgraph, clip: Output, sentence: Output, caption: Output, guidance: float | None = None
 ) -> tuple[Output, Output, Output]:
     """The target, the text that A starts from, and the negative text. A starts from the caption, if there is one."""
-    empty = inside.add("StringCompare", "No caption?", (0, 560), (WIDE, 110), string_a=caption, string_b="", mode="Equal")
-    (text,) = inside.add(
-        "ComfySwitchNode", "The caption, else the sentence", (0, 740), (WIDE, 90),
-        switch=empty[0], on_false=caption, on_true=sentence,
+    empty = inside.add(
+        "StringCompare", "No caption?", (0, 560), (WIDE, 110), string_a=caption, string_b="", mode="Equal"
     )
-    found = []
-    for title, top, words in (
-        ("What the finished photo shows", 300, sentence),
-        ("What A starts from", 440, text),
-        ("What it must not show", 580, ""),
-    ):
-        (encoded,) = inside.add("CLIPTextEncode", title, (380, top), (WIDE, 90), clip=clip, text=words)
-        found.append(encoded)
+    (text,) = inside.add(
+        "ComfySwitchNode",
+        "The caption, else the sentence",
+        (0, 740),
+        (WIDE, 90),
+        switch=empty,
+        on_false=caption,
+        on_true=sentence,
+    )
+    found = _encoded(inside, clip, (FINISHED, sentence), ("What A starts from", text))
     if guidance is None:
-        return tuple(found)
+        return found
     guided = [
         inside.add("FluxGuidance", "Guidance", (380, top), (WIDE, 58), conditioning=text, guidance=guidance)[0]
         for top, text in zip((720, 830), found, strict=False)
     ]
     return (*guided, found[2])
+
+
+def _encoded(inside: Subgraph, clip: Output, *texts: tuple[str, Output]) -> tuple[Output, ...]:
+    """The texts, by their titles, and an empty negative one."""
+    return tuple(
+        inside.add("CLIPTextEncode", title, (380, 300 + 140 * row), (WIDE, 90), clip=clip, text=text)[0]
+        for row, (title, text) in enumerate((*texts, ("What it must not show", "")))
+    )
 
 
 def _edit(
@@ -164,8 +178,8 @@ def _edit(
     strength: Output,
     keep: Output,
     seed: Output,
-    training: dict | None = {},
-    sampling: dict = {},
+    training: Mapping | None = MappingProxyType({}),
+    sampling: Mapping = MappingProxyType({}),
     **cropping: float,
 ) -> None:
     """Everything from the photo to the edit of its size.
@@ -176,39 +190,78 @@ def _edit(
     target, anchor, negative = texts
     add: Add = inside.add
     stitcher, part, painted = add(
-        "ImagicCropPhoto", "The size the model draws", (0, 300), (WIDE, 170),
-        photo=photo, size=size, region=mask, **cropping,
+        "ImagicCropPhoto",
+        "The size the model draws",
+        (0, 300),
+        (WIDE, 170),
+        photo=photo,
+        size=size,
+        region=mask,
+        **cropping,
     )
     (latent,) = add("VAEEncode", "Encode the photo", (380, 160), (WIDE, 46), pixels=part, vae=vae)
     shared = {"model": model, "latent": latent}
     optimized, tuned = anchor, model
     if training is not None:
         optimized, *_ = add(
-            "ImagicOptimizeEmbedding", "A: learn the photo's words", (760, 160), (WIDE, 250),
-            **shared, conditioning=anchor, **training,
+            "ImagicOptimizeEmbedding",
+            "A: learn the photo's words",
+            (760, 160),
+            (WIDE, 250),
+            **shared,
+            conditioning=anchor,
+            **training,
         )
         tuned, *_ = add(
-            "ImagicFineTuneUNet", "B: learn the photo's look", (760, 480), (WIDE, 320),
-            **shared, conditioning=optimized, **training,
+            "ImagicFineTuneUNet",
+            "B: learn the photo's look",
+            (760, 480),
+            (WIDE, 320),
+            **shared,
+            conditioning=optimized,
+            **training,
         )
     shared = {"model": tuned, "latent": latent, "optimized": optimized, "target": target}
     region, _ = add(
         "ImagicEditRegion", "Where it may change", (1140, 160), (WIDE, 260), **shared, threshold=keep, painted=painted
     )
-    kept, free = add("ImagicKeepPhoto", "Keep the rest", (1140, 480), (WIDE, 160), **shared, threshold=keep, region=region)
+    kept, free = add(
+        "ImagicKeepPhoto", "Keep the rest", (1140, 480), (WIDE, 160), **shared, threshold=keep, region=region
+    )
     (mixed, _) = add(
-        "ImagicInterpolateEmbedding", "C: from the photo to the sentence", (1140, 700), (WIDE, 110),
-        optimized=optimized, target=target, eta=strength, sweep="",
+        "ImagicInterpolateEmbedding",
+        "C: from the photo to the sentence",
+        (1140, 700),
+        (WIDE, 110),
+        optimized=optimized,
+        target=target,
+        eta=strength,
+        sweep="",
     )
     (samples,) = add(
-        "KSampler", "Draw the edit", (1520, 160), (WIDE, 270),
-        model=kept, positive=mixed, negative=negative, latent_image=latent, seed=seed, **sampling,
+        "KSampler",
+        "Draw the edit",
+        (1520, 160),
+        (WIDE, 270),
+        model=kept,
+        positive=mixed,
+        negative=negative,
+        latent_image=latent,
+        seed=seed,
+        **sampling,
     )
-    (edited,) = add("VAEDecode", "The edit", (1520, 490), (WIDE, 46), samples=samples, vae=vae)
-    (before,) = add("VAEDecode", "The photo, through the VAE too", (1520, 590), (WIDE, 46), samples=latent, vae=vae)
+    (edited,) = add("VAEDecode", "Decode the edit", (1520, 490), (WIDE, 46), samples=samples, vae=vae)
+    (before,) = add("VAEDecode", "Decode the photo too", (1520, 590), (WIDE, 46), samples=latent, vae=vae)
     image, changed = add(
-        "ImagicRestorePhoto", "Put it into the full-size photo", (1900, 160), (WIDE, 220),
-        edited=edited, align=False, stitcher=stitcher, before=before, region=free,
+        "ImagicRestorePhoto",
+        "Put it into the full-size photo",
+        (1900, 160),
+        (WIDE, 220),
+        edited=edited,
+        align=False,
+        stitcher=stitcher,
+        before=before,
+        region=free,
     )
     inside.give("edit", image)
     inside.give("region", changed)

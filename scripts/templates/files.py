@@ -28,9 +28,7 @@ def files(info: dict) -> dict[Path, str]:
 def good_values() -> dict[str, dict]:
     """The widgets of the demo's nodes, by class."""
     graph = workflow.load().values()
-    return {
-        kind: next(_widgets(content) for content in graph if content["class_type"] == kind) for kind in FOLLOW
-    }
+    return {kind: next(_widgets(content) for content in graph if content["class_type"] == kind) for kind in FOLLOW}
 
 
 def _widgets(content: dict) -> dict:

@@ -33,6 +33,10 @@ class Slot:
     value: Any = None
     links: list[int] = field(default_factory=list)
 
+    def shown(self) -> dict:
+        """What both sides have of it."""
+        return {"name": self.name, "type": self.type, **({"label": self.label} if self.label else {})}
+
 
 class Page:
     """Nodes, links, groups and notes in the making."""
@@ -86,15 +90,17 @@ class Page:
         slots, values = [], []
         for slot in inside.taken:
             given = inputs.get(slot.name)
-            entry = {"name": slot.name, "type": slot.type, "link": None, **({"label": slot.label} if slot.label else {})}
+            entry = {
+                "name": slot.name,
+                "type": slot.type,
+                "link": None,
+                **({"label": slot.label} if slot.label else {}),
+            }
             if slot.widget:
                 entry["widget"] = {"name": slot.name}
                 values.append(slot.value if given is None or isinstance(given, Output) else given)
             slots.append((entry, given))
-        outputs = [
-            {"name": slot.name, "type": slot.type, "links": [], **({"label": slot.label} if slot.label else {})}
-            for slot in inside.given
-        ]
+        outputs = [{**slot.shown(), "links": []} for slot in inside.given]
         if inside not in self.inside:
             self.inside.append(inside)
         title = title or inside.name
@@ -161,7 +167,8 @@ class Page:
     def _values(self, kind: str, name: str, options: dict, spec: list, given: Any) -> list:
         """A widget's value, and those of the widgets that the page puts beside it."""
         if given is None:
-            given = self.defaults.get(kind, {}).get(name, options.get("default", ""))
+            choices = spec[0] if isinstance(spec[0], list) else options.get("options")
+            given = self.defaults.get(kind, {}).get(name, options.get("default", choices[0] if choices else ""))
         # What becomes of a seed after a run, and an upload button. The nodes of this pack ask for no such widget; older
         # pages have it anyway, and where it is the last one, a value too many does no harm on newer ones.
         declared = self.info[kind]["input"]
@@ -180,7 +187,7 @@ class Page:
             "nodes": self.nodes,
             "links": self.links,
             "groups": self.groups,
-            "definitions": {"subgraphs": [each.definition() for each in self.inside]},
+            **({"definitions": {"subgraphs": [each.definition() for each in self.inside]}} if self.inside else {}),
             "config": {},
             "extra": extra,
             "version": 0.4,
@@ -242,10 +249,8 @@ class Subgraph(Page):
     def _slot(self, slot: Slot, side: str, x: int, row: int) -> dict:
         return {
             "id": str(uuid.uuid5(NAMESPACE, f"{self.name}/{side}/{slot.name}")),
-            "name": slot.name,
-            "type": slot.type,
+            **slot.shown(),
             "linkIds": slot.links,
-            **({"label": slot.label} if slot.label else {}),
             "pos": [x, 120 + 20 * row],
         }
 

@@ -108,7 +108,9 @@ class Pages:
             self.nodes["checkpoint"], (360, 0), (400, 480), photo=photo, mask=mask, model=model, clip=clip, vae=vae
         )
         self._shown(page, photo, edit, (820, 0))
-        text = "\n\n*size the model draws*: 512 for Stable Diffusion 1.5, 1024 for SDXL. The edit has your photo's size."
+        text = (
+            "\n\n*size the model draws*: 512 for Stable Diffusion 1.5, 1024 for SDXL. The edit has your photo's size."
+        )
         page.note("How to", (0, 580), (760, 250), WRITE + text + _links(SD15, SDXL))
         return page.workflow("checkpoint")
 
@@ -138,9 +140,9 @@ class Pages:
         edit, *_ = page.put(self.nodes["demo"], (360, 0), (400, 420), photo=photo, mask=mask)
         self._shown(page, photo, edit, (820, 0))
         text = (
-            "Right-click the photo, *Open in Mask Editor*, and paint what may change. Only that and its surroundings are "
-            "drawn, at the photo's own sharpness. Outside, every pixel is the photo's own.\n\nThis photo has its mask "
-            "already: above and around the head. *keep* is unused then."
+            "Right-click the photo, *Open in Mask Editor*, and paint what may change. Only that and its surroundings "
+            "are drawn, at the photo's own sharpness. Outside, every pixel is the photo's own.\n\nThis photo has its "
+            "mask already: above and around the head. *keep* is unused then."
         )
         page.note("Your region", (0, 420), (300, 300), text)
         return page.workflow("painted")
@@ -150,13 +152,22 @@ class Pages:
         photo, mask = page.add("LoadImage", "Your photo", (0, 130), (300, 330), image=PHOTO)
         model, clip, vae = page.add("ImagicDemoCheckpoint", "Model", (0, 0), (300, 66))
         edit, *_ = page.put(
-            self.nodes["instant"], (360, 0), (400, 480), photo=photo, mask=mask, model=model, clip=clip, vae=vae,
-            sentence=blueprints.DEMO_SENTENCE, caption=blueprints.DEMO_CAPTION, size=128,
+            self.nodes["instant"],
+            (360, 0),
+            (400, 480),
+            photo=photo,
+            mask=mask,
+            model=model,
+            clip=clip,
+            vae=vae,
+            sentence=blueprints.DEMO_SENTENCE,
+            caption=blueprints.DEMO_CAPTION,
+            size=128,
         )
         self._shown(page, photo, edit, (820, 0))
         text = (
-            "Write what the photo shows **now**, and what the finished photo shows. Nothing is trained: an edit takes as "
-            "long as two pictures. It keeps less of what it changes than after training.\n\nFor your own photos put "
+            "Write what the photo shows **now**, and what the finished photo shows. Nothing is trained: an edit takes "
+            "as long as two pictures. It keeps less of what it changes than after training.\n\nFor your own photos put "
             "*Load Checkpoint* in place of *Model* and set *size the model draws*: 512 for Stable Diffusion 1.5, 1024 "
             "for SDXL."
         )
@@ -181,15 +192,14 @@ class Pages:
 
 
 def _app(photo: int, edit: int, compare: int, *more: tuple[str, str]) -> dict:
-    """What makes an app of a page: the widgets that it shows, and the nodes whose pictures it shows."""
-    sentence = {"height": 90, "description": "Describe the finished photo, not the change."}
+    """What makes an app of a page: the widgets that it shows, and the node whose picture it shows."""
     inputs = [
         [str(photo), "image"],
-        [str(edit), "sentence", sentence],
+        [str(edit), "sentence", {"height": 60}],
         [str(edit), "strength"],
         [str(edit), "keep"],
+        [str(compare), "compare_view"],
         [str(edit), "seed"],
         *map(list, more),
-        [str(compare), "compare_view"],
     ]
     return {"linearMode": True, "linearData": {"inputs": inputs, "outputs": [str(compare - 1)]}}

@@ -7,13 +7,14 @@ from scripts.templates.blueprints import DEMO_SENTENCE
 from scripts.templates.page import Page, Point
 
 SWEEP = "0.4, 0.8, 1.0, 1.2, 1.4"
-TEXT = """The tiny demo model runs this at first click.
-
-For your own photo put Load Checkpoint in place of the demo model, and set size in Crop Photo: 512 for Stable Diffusion 1.5, 1024 for SDXL.
-
-A and B learn the photo, once. C goes several ways to the sentence: one for each number of the sweep. Pick Edit takes the best, and Restore My Photo puts it into the photo at its full size.
-
-Too weak everywhere: a lower threshold. The edit spills over: a higher one."""
+TEXT = (
+    "The tiny demo model runs this at first click.\n\n"
+    "For your own photo put Load Checkpoint in place of the demo model, and set size in Crop Photo: 512 for Stable "
+    "Diffusion 1.5, 1024 for SDXL.\n\n"
+    "A and B learn the photo, once. C goes several ways to the sentence: one for each number of the sweep. Pick Edit "
+    "takes the best, and Restore My Photo puts it into the photo at its full size.\n\n"
+    "Too weak everywhere: a lower threshold. The edit spills over: a higher one."
+)
 # From left to right; of each column its left side and its width.
 PHOTO, WORDS, LEARN, DRAW, PICK, SEE = (0, 230), (275, 230), (550, 230), (825, 230), (1100, 240), (1385, 275)
 
@@ -45,24 +46,54 @@ def wires(info: dict, defaults: dict) -> dict:
     region, _ = add("ImagicEditRegion", "Edit region", *at(DRAW, 0, 150), **shared, painted=painted)
     kept, free = add("ImagicKeepPhoto", "Keep the photo", *at(DRAW, 190, 140), **shared, region=region)
     mixed, etas = add(
-        "ImagicInterpolateEmbedding", "C: a sweep of eta", *at(DRAW, 370, 100),
-        optimized=optimized, target=target, sweep=SWEEP,
+        "ImagicInterpolateEmbedding",
+        "C: a sweep of eta",
+        *at(DRAW, 370, 100),
+        optimized=optimized,
+        target=target,
+        sweep=SWEEP,
     )
     (samples,) = add(
-        "KSampler", "Sample each eta", *at(DRAW, 510, 270), model=kept, positive=mixed, negative=negative, latent_image=latent
+        "KSampler",
+        "Sample each eta",
+        *at(DRAW, 510, 270),
+        model=kept,
+        positive=mixed,
+        negative=negative,
+        latent_image=latent,
     )
     (row,) = add("VAEDecode", "Decode the row", *at(PICK, 0, 46), samples=samples, vae=vae)
     image, _, number, *_ = add(
-        "ImagicPickEdit", "Pick the edit", *at(PICK, 90, 250),
-        model=model, vae=vae, source=part, images=row, optimized=optimized, target=target, eta=etas,
+        "ImagicPickEdit",
+        "Pick the edit",
+        *at(PICK, 90, 250),
+        model=model,
+        vae=vae,
+        source=part,
+        images=row,
+        optimized=optimized,
+        target=target,
+        eta=etas,
     )
     edit, _ = add(
-        "ImagicRestorePhoto", "Restore My Photo", *at(PICK, 380, 190),
-        edited=image, align=False, stitcher=stitcher, before=before, region=free,
+        "ImagicRestorePhoto",
+        "Restore My Photo",
+        *at(PICK, 380, 190),
+        edited=image,
+        align=False,
+        stitcher=stitcher,
+        before=before,
+        region=free,
     )
     (sheet,) = add(
-        "ImagicEditSheet", "Sheet of all eta", *at(PICK, 610, 110),
-        images=row, source=part, eta=etas, winner=number, cell=256,
+        "ImagicEditSheet",
+        "Sheet of all eta",
+        *at(PICK, 610, 110),
+        images=row,
+        source=part,
+        eta=etas,
+        winner=number,
+        cell=256,
     )
     (pair,) = add("ImagicEditSheet", "Side by side", *at(PICK, 760, 110), images=edit, source=photo, cell=512)
     add("SaveImage", "The edit", *at(SEE, 0, 280), images=edit, filename_prefix="imagic/edit")
