@@ -16,8 +16,8 @@ from .seam import blurred, feathered, floored
 
 TILE = 512  # pixels of the photo's side that are worked on at a time
 NEAR = 2.0  # pixels of the part to each side: what is smaller than this is texture, what is larger is colour
-AROUND = 6.0  # pixels of the part to each side, over which textures are compared
-# How much of the photo's texture the edit must still show, as a slope, for the finer detail to go (below) or stay (above).
+AROUND = 4.0  # pixels of the part to each side, over which textures are compared
+# How like its own the photo's texture still is in the edit, 1 at most, where its finer detail goes and where it stays.
 GONE, STAYS = 0.2, 0.6
 SMOOTH = 2e-3  # texture of less than this, of 0..1, says nothing: finer detail stays
 
@@ -32,8 +32,12 @@ class Change:
     keep: Tensor  # C = 1, 0..1, how much of the photo's detail stays
 
 
-def change_between(before: Tensor, after: Tensor) -> Change:
-    """How an edited part differs from the part as it was, both [h, w, 3]."""
+def change_between(part: Tensor, before: Tensor, after: Tensor) -> Change:
+    """How an edited part differs from the part as it was, [h, w, 3] each.
+
+    Args:
+        before: the part as the editor draws it without an edit: what its autoencoder makes of it, or the part itself.
+    """
     around_before, around_after = _mean(before, NEAR), _mean(after, NEAR)
     recolour = around_after - around_before
     colour = around_before / around_before.square().sum(-1, keepdim=True).clamp_min(1e-3)
@@ -41,11 +45,14 @@ def change_between(before: Tensor, after: Tensor) -> Change:
     # The texture as it would be in the edit's colours, against the one the edit shows.
     expected = texture + recolour * (colour * texture).sum(-1, keepdim=True)
     shown = after - around_after
-    together = _mean((expected * shown).sum(-1, keepdim=True), AROUND)
-    alone = _mean(expected.square().sum(-1, keepdim=True), AROUND)
-    slope = (together + STAYS * SMOOTH**2) / (alone + SMOOTH**2)
-    keep = ((slope - GONE) / (STAYS - GONE)).clamp(0, 1)
-    return Change(after - before, recolour, colour, keep)
+    together, expected_size, shown_size = (
+        _mean((one * other).sum(-1, keepdim=True), AROUND)
+        for one, other in ((expected, shown), (expected, expected), (shown, shown))
+    )
+    likeness = (together + STAYS * SMOOTH**2) / (expected_size.maximum(shown_size) + SMOOTH**2)
+    keep = ((likeness - GONE) / (STAYS - GONE)).clamp(0, 1)
+    # What the autoencoder lost of the photo belongs to what stays of it, not to what replaces it.
+    return Change(after - torch.lerp(part, before, keep), recolour, colour, keep)
 
 
 def put_back(
@@ -89,9 +96,8 @@ def put_back(
 def _axes(tile: Box, box: Box, size: torch.Size) -> tuple[Axis, Axis]:
     """Where a tile of the photo lies in the part."""
     down, across = size[0] / box.height, size[1] / box.width
-    return Axis((tile.top - box.top) * down, down, tile.height), Axis(
-        (tile.left - box.left) * across, across, tile.width
-    )
+    rows, columns = Axis(-box.top * down, down, 0), Axis(-box.left * across, across, 0)
+    return rows.part(tile.top, tile.height), columns.part(tile.left, tile.width)
 
 
 def _feathered_tile(region: Tensor, tile: Box, feather: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pictures at another size, a part of them, or moved by a fraction of a pixel: one cubic filter, along one axis at a time.
+"""Pictures at another size, in part, or moved by a fraction of a pixel: one cubic filter, an axis at a time.
 
 torch resizes whole pictures onto whole pictures. A photo of 48 megapixels is worked on in tiles, and an edit may lie a
 third of a pixel beside it; so here the samples may lie anywhere.

@@ -4,7 +4,8 @@ import torch
 
 from ..imagic.cropping import Box, crop_box, cut_out, part_size
 from ..imagic.seam import feathered
-from . import inputs, regions, stitcher
+from . import inputs, regions
+from .stitcher import stitcher_of
 
 
 class CropPhoto:
@@ -35,8 +36,8 @@ class CropPhoto:
                         "min": 64,
                         "max": 4096,
                         "step": 8,
-                        "tooltip": "The side of a square that the model draws well, in pixels: 512 for SD 1.5, 1024 for "
-                        "SDXL, Flux and Qwen, 128 for the demo model. The part has as many pixels, in the photo's shape.",
+                        "tooltip": "Side of a square that the model draws well: 512 pixels for SD 1.5, 1024 for SDXL, "
+                        "Flux and Qwen, 128 for the demo model. The part has as many pixels in all.",
                     },
                 ),
                 "multiple": (
@@ -68,8 +69,8 @@ class CropPhoto:
                 "region": (
                     "MASK",
                     {
-                        "tooltip": "Where the edit will be, of the photo's size, painted on Load Image or made. Only its "
-                        "surroundings are then drawn, at the photo's own sharpness. Without one: the whole frame.",
+                        "tooltip": "Where the edit will be, painted on Load Image say. Only its surroundings are then "
+                        "drawn, as sharp as the photo is. Without one: the whole frame.",
                     },
                 ),
             },
@@ -88,4 +89,4 @@ class CropPhoto:
         rgb = photo[..., :3].expand(-1, -1, -1, 3)
         part = torch.stack([cut_out(picture, box, wide, high) for picture in rgb])
         blend = small if area is None else feathered(small, 0.01 * min(wide, high))
-        return stitcher.stitcher(photo, box, blend, area), part, small[None]
+        return stitcher_of(photo, box, blend, area), part, small[None]

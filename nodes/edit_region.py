@@ -19,8 +19,11 @@ THRESHOLD = (
         "min": 0.0,
         "max": 0.95,
         "step": 0.05,
-        "tooltip": "How large a change must be to be let through, as a share of the largest. Higher keeps more of the "
-        "photo, lower edits more freely; 0 lets the whole picture change. 0.2-0.7.",
+        "display": "slider",
+        "display_name": "keep",
+        "tooltip": "How much of the photo to keep (threshold). Higher keeps more, lower lets the edit spread; 0 lets "
+        "the whole picture change. Usually 0.2-0.7. A place may change where the model changes it by at least this "
+        "share of the largest change.",
     },
 )
 
@@ -77,7 +80,7 @@ class EditRegion:
         else:
             area, cost = tensors.region(painted, photo, pixels_per_position(model)), 0
         mask = as_mask(area, pixels_per_position(model))
-        picture = mask.unsqueeze(-1).expand(-1, -1, -1, 3)
+        picture = picture_of(mask)
         answer = report.spent((mask, picture), cost, time.monotonic() - started)
         answer["ui"] |= preview(picture)
         return answer
@@ -97,6 +100,11 @@ def region(model, photo: Tensor, optimized: list, target: list, threshold: float
     text, fixed = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
     inputs.readable(model, text)
     return find_region(model, photo, text, wanted, fixed, threshold)
+
+
+def picture_of(mask: Tensor) -> Tensor:
+    """A MASK [1, H, W] as an IMAGE [1, H, W, 3]: white may change, black is kept."""
+    return mask.unsqueeze(-1).expand(-1, -1, -1, 3)
 
 
 def as_mask(region: Tensor, pixels: int) -> Tensor:

@@ -8,7 +8,7 @@ SAME_SHAPE = 0.02  # how far the shapes of a mask and of what it is for may lie 
 
 
 def plane(region: Tensor | None) -> Tensor | None:
-    """A MASK as [H, W] in 0..1; None where there is none, or a blank one, as Load Image gives of a photo without mask."""
+    """A MASK as [H, W] in 0..1; None without one or with a blank one, which Load Image gives if none is painted."""
     if region is None or not (region > 0).any():
         return None
     return region.reshape(region.shape[-2:]).float().clamp(0, 1)
@@ -25,8 +25,8 @@ def of_photo(region: Tensor | None, height: int, width: int) -> Tensor | None:
         return mask
     if not same_shape(mask, height, width):
         raise ValueError(
-            f"The region is {mask.shape[1]} x {mask.shape[0]} pixels and the photo {width} x {height}, which is another "
-            "shape: paint the region on this photo."
+            f"The region is {mask.shape[1]} x {mask.shape[0]} pixels and the photo {width} x {height}, which is "
+            "another shape: paint the region on this photo."
         )
     return resize(mask[..., None], height, width)[..., 0].clamp(0, 1)
 

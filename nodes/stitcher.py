@@ -41,7 +41,7 @@ class Place:
     region: Tensor | None  # [H, W], 0..1, at the canvas' size
 
 
-def stitcher(photo: Tensor, box: Box, blend: Tensor, region: Tensor | None) -> dict:
+def stitcher_of(photo: Tensor, box: Box, blend: Tensor, region: Tensor | None) -> dict:
     """The STITCHER of photos [N, H, W, C] without a canvas around them.
 
     Args:
@@ -63,7 +63,7 @@ def stitcher(photo: Tensor, box: Box, blend: Tensor, region: Tensor | None) -> d
     }
 
 
-def places(stitcher: dict) -> Iterator[Place]:
+def places_of(stitcher: dict) -> Iterator[Place]:
     """The photos of a STITCHER that `checked` has let through, one after another."""
     for index, canvas in enumerate(stitcher["canvas_image"]):
         frame, box = (Box(*(stitcher[key][index] for key in PLACES[part : part + 4])) for part in (0, 4))

@@ -7,6 +7,7 @@ through all of them.
 import functools
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def pytest_configure(config):
     path = config.getoption("--comfyui")
     host = hosts.host_at(Path(path).absolute(), "--comfyui") if path else hosts.find()
     config.stash[HOST] = host
+    # Every test trains what it tests; test_finished alone keeps any of it.
+    os.environ["IMAGIC_CACHE_GB"] = "0"
     # First on the path, or our `nodes/` would hide the host's `nodes.py`.
     sys.path.insert(0, str(host.path))
     sys.pycache_prefix = str(hosts.ROOT / "build" / "pycache")  # no file of ours in the host's folders
