@@ -16,7 +16,7 @@ TEXT = (
     "Too weak everywhere: a lower threshold. The edit spills over: a higher one."
 )
 # From left to right; of each column its left side and its width.
-PHOTO, WORDS, LEARN, DRAW, PICK, SEE = (0, 230), (275, 230), (550, 230), (825, 230), (1100, 240), (1385, 275)
+PHOTO, WORDS, LEARN, DRAW, PICK, SEE = (0, 230), (275, 230), (550, 240), (835, 230), (1110, 240), (1395, 275)
 
 
 def wires(info: dict, defaults: dict) -> dict:
@@ -33,22 +33,22 @@ def wires(info: dict, defaults: dict) -> dict:
         "ImagicCropPhoto", "Crop Photo", *at(PHOTO, 466, 180), photo=photo, size=128, context=8.0, region=mask
     )
     (target,) = add("CLIPTextEncode", "Target text", *at(WORDS, 0, 110), clip=clip, text=DEMO_SENTENCE)
-    (negative,) = add("CLIPTextEncode", "Negative text", *at(WORDS, 150, 80), clip=clip, text="")
+    (negative,) = add("CLIPTextEncode", "Negative text", *at(WORDS, 150, 88), clip=clip, text="")
     (latent,) = add("VAEEncode", "Encode the photo", *at(WORDS, 466, 46), pixels=part, vae=vae)
     (before,) = add("VAEDecode", "Decode the photo", *at(WORDS, 560, 46), samples=latent, vae=vae)
-    page.note("How to read it", (WORDS[0], 650), (WORDS[1] + 275, 190), TEXT, kind="Note")
+    page.note("How to read it", (WORDS[0], 650), (515, 190), TEXT, kind="Note")
     shared = {"model": model, "latent": latent}
     optimized, _ = add(
-        "ImagicOptimizeEmbedding", "A: optimize the embedding", *at(LEARN, 0, 230), **shared, conditioning=target
+        "ImagicOptimizeEmbedding", "A: optimize the embedding", *at(LEARN, 0, 245), **shared, conditioning=target
     )
-    tuned, _, _ = add("ImagicFineTuneUNet", "B: tune the model", *at(LEARN, 280, 290), **shared, conditioning=optimized)
+    tuned, _, _ = add("ImagicFineTuneUNet", "B: tune the model", *at(LEARN, 290, 295), **shared, conditioning=optimized)
     shared = {"model": tuned, "latent": latent, "optimized": optimized, "target": target}
     region, _ = add("ImagicEditRegion", "Edit region", *at(DRAW, 0, 150), **shared, painted=painted)
     kept, free = add("ImagicKeepPhoto", "Keep the photo", *at(DRAW, 190, 140), **shared, region=region)
     mixed, etas = add(
         "ImagicInterpolateEmbedding",
         "C: a sweep of eta",
-        *at(DRAW, 370, 100),
+        *at(DRAW, 370, 102),
         optimized=optimized,
         target=target,
         sweep=SWEEP,
@@ -88,14 +88,14 @@ def wires(info: dict, defaults: dict) -> dict:
     (sheet,) = add(
         "ImagicEditSheet",
         "Sheet of all eta",
-        *at(PICK, 610, 110),
+        *at(PICK, 610, 118),
         images=row,
         source=part,
         eta=etas,
         winner=number,
         cell=256,
     )
-    (pair,) = add("ImagicEditSheet", "Side by side", *at(PICK, 760, 110), images=edit, source=photo, cell=512)
+    (pair,) = add("ImagicEditSheet", "Side by side", *at(PICK, 768, 118), images=edit, source=photo, cell=512)
     add("SaveImage", "The edit", *at(SEE, 0, 280), images=edit, filename_prefix="imagic/edit")
     add("PreviewImage", "The sheet", *at(SEE, 320, 250), images=sheet)
     add("PreviewImage", "Before and after", *at(SEE, 610, 250), images=pair)
