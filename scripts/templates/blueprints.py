@@ -137,7 +137,7 @@ def _anchored(
     inside: Subgraph, clip: Output, sentence: Output, caption: Output, guidance: float | None = None
 ) -> tuple[Output, Output, Output]:
     """The target, the text that A starts from, and the negative text. A starts from the caption, if there is one."""
-    empty = inside.add(
+    (empty,) = inside.add(
         "StringCompare", "No caption?", (0, 560), (WIDE, 110), string_a=caption, string_b="", mode="Equal"
     )
     (text,) = inside.add(
