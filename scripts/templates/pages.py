@@ -40,7 +40,7 @@ WRITE = """Describe the **finished photo**: *a photo of a sitting dog*. Do not g
 | too much changes | less *strength*, or more *keep* |
 | the wrong place changes | paint the place: right-click the photo, *Open in Mask Editor* |
 
-Another strength or seed trains nothing again."""
+Another strength or seed trains nothing again. The slider *Before and after* needs *Nodes 2.0*, in ComfyUI's menu."""
 
 
 def _links(*files: tuple[str, str, str]) -> str:
@@ -129,7 +129,7 @@ class Pages:
             self.nodes["flux"], (360, 0), (400, 480), photo=photo, mask=mask, model=model, clip=clip, vae=vae
         )
         page.add("SaveImage", "The edit", (820, 0), (400, 360), images=edit, filename_prefix="imagic/edit")
-        page.add("ImageCompare", "Before and after", (820, 440), (400, 380), image_a=photo, image_b=edit)
+        page.add("ImageCompare", "Before and after (Nodes 2.0)", (820, 440), (400, 380), image_a=photo, image_b=edit)
         text = "\n\nOn a card of 24 GB set *weight_dtype* of the diffusion model to fp8_e4m3fn. In 16 bits it is 24 GB."
         page.note("How to", (360, 560), (400, 260), WRITE + text + _links(FLUX_MODEL, T5, CLIP_L, FLUX_VAE))
         return page.workflow("flux")
@@ -181,13 +181,13 @@ class Pages:
         """The edit saved, and compared: by a slider and side by side, since the classic page has no slider; its id."""
         left, top = at
         page.add("SaveImage", "The edit", at, (380, 380), images=edit, filename_prefix="imagic/edit")
-        page.add("ImageCompare", "Before and after", (left, top + 440), (380, 380), image_a=photo, image_b=edit)
+        page.add("ImageCompare", "Before and after (Nodes 2.0)", (left, top + 440), (380, 380), image_a=photo, image_b=edit)
         page.label(compare_view="before and after")
         compare = page.nodes[-1]["id"]
         (sheet,) = page.add(
             "ImagicEditSheet", "Side by side", (left + 420, top), (380, 130), images=edit, source=photo, cell=512
         )
-        page.add("PreviewImage", "Before and after, side by side", (left + 420, top + 190), (380, 300), images=sheet)
+        page.add("PreviewImage", "Before and after", (left + 420, top + 190), (380, 630), images=sheet)
         return compare
 
 
