@@ -17,6 +17,7 @@ import torch
 from scripts import hosts
 from scripts.client import Client
 from scripts.server import Server, link_pack
+from tests import experience as experience_file
 from tests import hardening
 
 FOLDER = Path(__file__).parent
@@ -84,6 +85,18 @@ def figures(request, pytestconfig, comfyui):
     yield found
     if pytestconfig.getoption("--write-hardening") and not request.session.testsfailed:
         hardening.write(comfyui.version, found)
+
+
+@pytest.fixture(scope="session")
+def experience(request, pytestconfig):
+    """For tests that look at what users see first: what docs/experience.json is to say, by its keys.
+
+    Written down, if asked to, when the last test is over and none has failed.
+    """
+    found: dict = {}
+    yield found
+    if pytestconfig.getoption("--write-experience") and not request.session.testsfailed:
+        experience_file.write(found)
 
 
 @pytest.fixture(scope="session")
