@@ -21,7 +21,7 @@ def edited(picture: torch.Tensor) -> torch.Tensor:
 
 
 def moved(picture: torch.Tensor, edges: tuple) -> torch.Tensor:
-    """An editor's picture, whose edges lie so many shares of a side off those of the photo: top, bottom, left, right."""
+    """An editor's picture, whose edges lie so many shares of a side off the photo's: top, bottom, left, right."""
     top, bottom, left, right = edges
     height, width = picture.shape[:2]
     return resample(picture, Axis(top * height, 1 + bottom - top, height), Axis(left * width, 1 + right - left, width))

@@ -136,7 +136,7 @@ def test_a_seam_lies_inside_of_its_region_and_not_at_the_pictures_edge():
     torch.testing.assert_close(seam[45:, :25], torch.ones(15, 25))
     assert seam[20, 10] < 0.11
     # It rises evenly from the edge inwards.
-    torch.testing.assert_close(seam[20:30, 10].diff(), torch.full((9,), 2 / 21), rtol=0, atol=1e-5)
+    torch.testing.assert_close(seam[20:30, 10].diff(), torch.full((9,), 1 / 10), rtol=0, atol=1e-5)
 
 
 def test_leftovers_of_8_bits_are_cut_and_white_stays_white():
