@@ -82,7 +82,9 @@ def put_back(
             if amount is not None and not amount.any():
                 continue
             axes = _axes(tile, box, small.shape)
-            share = floored(resample(found[..., None], *axes)) * (1 if amount is None else amount[..., None])
+            share = floored(resample(found[..., None], *axes))
+            if amount is not None:
+                share = share * amount[..., None].to(share)
             if not share.any():
                 continue
             little, difference, recolour, colour, keep = resample(maps, *axes).split([3, 3, 3, 3, 1], -1)
@@ -108,7 +110,7 @@ def _feathered_tile(region: Tensor, tile: Box, feather: float) -> Tensor:
     top, left = max(0, tile.top - margin), max(0, tile.left - margin)
     around = region[top : tile.top + tile.height + margin, left : tile.left + tile.width + margin]
     inner = slice(tile.top - top, tile.top - top + tile.height), slice(tile.left - left, tile.left - left + tile.width)
-    return feathered(around, feather)[inner] if around.any() else torch.zeros(tile.height, tile.width)
+    return feathered(around, feather)[inner] if around.any() else around.new_zeros(tile.height, tile.width)
 
 
 def _mean(picture: Tensor, reach: float) -> Tensor:

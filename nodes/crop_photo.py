@@ -3,7 +3,7 @@
 import torch
 
 from ..imagic.cropping import Box, crop_box, cut_out, part_size
-from ..imagic.seam import feathered
+from ..imagic.restoring import part_seam
 from . import inputs, regions
 from .stitcher import stitcher_of
 
@@ -88,5 +88,5 @@ class CropPhoto:
             small = cut_out(area[..., None], box, wide, high)[..., 0]
         rgb = photo[..., :3].expand(-1, -1, -1, 3)
         part = torch.stack([cut_out(picture, box, wide, high) for picture in rgb])
-        blend = small if area is None else feathered(small, 0.01 * min(wide, high))
+        blend = small if area is None else part_seam(small, 0.01 * min(wide, high))
         return stitcher_of(photo, box, blend, area), part, small[None]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..imagic.cropping import Box
 
-ALPHA, REGION = "imagic_alpha", "imagic_region"
+OURS = ALPHA, REGION = "imagic_alpha", "imagic_region"  # [1, H, W, 1] each, or None
 PLACES = [f"{inner}_{side}" for inner in ("canvas_to_orig", "cropped_to_canvas") for side in "xywh"]
 # What the other pack's second node reads beside the lists: how it scales, and where.
 OTHERS = {
@@ -59,7 +59,7 @@ def stitcher_of(photo: Tensor, box: Box, blend: Tensor, region: Tensor | None) -
         "canvas_image": list(pictures),
         "cropped_mask_for_blend": [blend[None]] * count,
         ALPHA: list(alpha),
-        REGION: [region] * count,
+        REGION: [None if region is None else region[None, ..., None]] * count,
     }
 
 
@@ -67,9 +67,11 @@ def places_of(stitcher: dict) -> Iterator[Place]:
     """The photos of a STITCHER that `checked` has let through, one after another."""
     for index, canvas in enumerate(stitcher["canvas_image"]):
         frame, box = (Box(*(stitcher[key][index] for key in PLACES[part : part + 4])) for part in (0, 4))
-        alpha, region = (stitcher.get(key, {index: None})[index] for key in (ALPHA, REGION))
+        alpha, region = (stitcher[key][index] if key in stitcher else None for key in (ALPHA, REGION))
         blend = stitcher["cropped_mask_for_blend"][index]
-        yield Place(canvas[0], None if alpha is None else alpha[0], frame, box, blend[0].float().clamp(0, 1), region)
+        alpha, region = (None if part is None else part[0] for part in (alpha, region))
+        painted = None if region is None else region[..., 0]
+        yield Place(canvas[0], alpha, frame, box, blend[0].float().clamp(0, 1), painted)
 
 
 def checked(name: str, value: object) -> dict:
@@ -79,29 +81,44 @@ def checked(name: str, value: object) -> dict:
         ValueError: it does not.
     """
     refusal = ValueError(f"The {name} is not one: connect the stitcher of Crop Photo or of Inpaint Crop.")
-    keys = [*PLACES, "canvas_image", "cropped_mask_for_blend"]
-    if not isinstance(value, dict) or not all(isinstance(value.get(key), list) and value[key] for key in keys):
+    if not isinstance(value, dict):
+        raise refusal
+    keys = [*PLACES, "canvas_image", "cropped_mask_for_blend", *(key for key in OURS if key in value)]
+    if not all(isinstance(value.get(key), list) and value[key] for key in keys):
         raise refusal
     if len({len(value[key]) for key in keys}) > 1:
         raise refusal
-    for index, (canvas, blend) in enumerate(zip(value["canvas_image"], value["cropped_mask_for_blend"], strict=True)):
-        sides = [value[key][index] for key in PLACES]
-        if not all(isinstance(side, int) for side in sides) or not _picture(canvas, 4) or not _picture(blend, 3):
+    for entry in zip(*(value[key] for key in keys), strict=True):
+        if not _sound(entry[:8], *entry[8:]):
             raise refusal
-        height, width = canvas.shape[1:3]
-        for left, top, wide, high in (sides[:4], sides[4:]):
-            if not (0 <= left < left + wide <= width and 0 <= top < top + high <= height):
-                raise refusal
+    if len(set(zip(value["canvas_to_orig_w"], value["canvas_to_orig_h"], strict=True))) > 1:
+        raise ValueError(f"The photos of the {name} differ in size: put them back one at a time.")
     return value
 
 
-def _picture(value: object, dimensions: int) -> bool:
+def _sound(sides: tuple, canvas: object, blend: object, *ours: object) -> bool:
+    """Whether what a STITCHER holds of one picture fits together."""
+    if not all(isinstance(side, int) for side in sides) or not _numbers(canvas, 4, 3) or not _numbers(blend, 3):
+        return False
+    height, width = canvas.shape[1:3]
+    within = (
+        0 <= left < left + wide <= width and 0 <= top < top + high <= height
+        for left, top, wide, high in (sides[:4], sides[4:])
+    )
+    # Ours are the photo's alpha and a region; our canvas is the photo.
+    return all(within) and all(
+        part is None or (_numbers(part, 4, 1) and part.shape[:3] == canvas.shape[:3]) for part in ours
+    )
+
+
+def _numbers(value: object, dimensions: int, channels: int | None = None) -> bool:
+    """Whether it is a batch of one picture, of finite numbers."""
     return (
         isinstance(value, Tensor)
         and value.ndim == dimensions
         and len(value) == 1
         and value.is_floating_point()
         and value.numel() > 0
-        and (dimensions == 3 or value.shape[-1] == 3)
+        and channels in (None, value.shape[-1])
         and bool(torch.isfinite(value).all())
     )
