@@ -1,4 +1,4 @@
-"""What the papers report of an edit, by the libraries that they use. What is missing is named, and the rest is measured.
+"""What the papers report of an edit, by the libraries that they use. What is missing is named, the rest is measured.
 
 Whole picture: CLIP score with the target (arXiv 2104.08718), LPIPS to the photo (1801.03924), structure distance (DINO
 keys' self-similarity, Splice, 2201.00424). Outside of the mask, where there is one, as in PIE-Bench (2310.01506): both

@@ -1,4 +1,4 @@
-"""Encoders of pictures and texts that measure edits; beside the pipelines, since transformers is imported here alone."""
+"""Encoders of pictures and texts that measure edits; among the pipelines, where alone transformers is imported."""
 
 from collections.abc import Callable
 from pathlib import Path
