@@ -5,7 +5,8 @@ A subcommand's module has
     add_arguments(parser: argparse.ArgumentParser) -> None
     run(options: argparse.Namespace) -> int                     # the exit status
 
-and a docstring that its help starts with. It imports what is heavy inside of `run`, so that its help comes at once.
+and a docstring that its help starts with; if it likes, a USAGE in the place of the one with every option. What is heavy
+it imports inside of `run`, so that its help comes at once.
 """
 
 import argparse
@@ -37,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, *rest = arguments
     command = import_module(f".{name}", __name__)
     parser = argparse.ArgumentParser(
-        f"imagic {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        f"imagic {name}",
+        usage=getattr(command, "USAGE", None),
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
     options = parser.parse_args(rest)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from . import arguments, files
 
+USAGE = "imagic apply EDIT [SENTENCE] --model NAME [-o FILE] [options]"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("edit", type=Path, help="the file of the edit")

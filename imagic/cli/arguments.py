@@ -1,10 +1,7 @@
 """What the subcommands' arguments have in common. Nothing heavy is imported until it is needed."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from diffusers import DiffusionPipeline
+from typing import Any
 
 MODEL = (
     "the text-to-image model: 'demo' for the tiny one that comes along, a diffusers folder, a .safetensors checkpoint, "
@@ -54,8 +51,8 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=0, help="of the noise; the same gives the same picture (default: 0)")
 
 
-def load(options: argparse.Namespace) -> "DiffusionPipeline":
-    """The model that `add_model` asked for.
+def load(options: argparse.Namespace) -> Any:
+    """The pipeline that `add_model` asked for.
 
     Raises:
         ValueError: there is none, or not on this device.

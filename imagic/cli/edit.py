@@ -13,9 +13,13 @@ exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from . import arguments, files
+
+USAGE = "imagic edit PHOTO SENTENCE --model NAME [-o FILE] [options]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         files.check_folder(options.save_edit)
         if options.instant is not None:
             raise ValueError("--instant learns nothing that --save-edit could keep: leave one of them out.")
-    drawing = arguments.sampling(options)
+    drawing, stages = arguments.sampling(options), _stages(options)
     pipeline = arguments.load(options)
 
     from ..diffusers import instant, tune
@@ -65,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     if options.instant is not None:
         edit = instant(pipeline, image, options.instant)
     else:
-        edit = tune(pipeline, image, options.caption or options.sentence, **_stages(options))
+        edit = tune(pipeline, image, options.caption or options.sentence, **stages)
         if options.save_edit is not None:
             edit.save(options.save_edit)
     picture = edit.sample(prompt=prompt, **drawing)
@@ -74,12 +78,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _stages(options: argparse.Namespace) -> dict:
+def _stages(options: argparse.Namespace) -> dict[str, Any]:
+    from .. import checks
     from ..diffusers import EmbeddingSettings, TuningSettings
 
-    shared = {"gradient_checkpointing": options.gradient_checkpointing, "seed": options.seed}
-    first, second = (
-        shared if steps is None else {"steps": steps, **shared}
-        for steps in (options.embedding_steps, options.tuning_steps)
-    )
-    return {"embedding": EmbeddingSettings(**first), "tuning": TuningSettings(**second)}
+    embedding = EmbeddingSettings(gradient_checkpointing=options.gradient_checkpointing, seed=options.seed)
+    tuning = TuningSettings(gradient_checkpointing=options.gradient_checkpointing, seed=options.seed)
+    if options.embedding_steps is not None:
+        embedding = replace(embedding, steps=checks.integer("--embedding-steps", options.embedding_steps, 1, 10000))
+    if options.tuning_steps is not None:
+        tuning = replace(tuning, steps=checks.integer("--tuning-steps", options.tuning_steps, 1, 10000))
+    return {"embedding": embedding, "tuning": tuning}

@@ -99,6 +99,7 @@ class ImagicEdit:
         if mask_image is not None:
             mask_image = as_region("mask_image", mask_image, self.photo).to(self.pipeline._execution_device)
         with self._tuned() as denoiser, self.pipeline.progress_bar(total=steps) as bar:
+            bar.set_description("Drawing")
             wanted, empty = self._texts(denoiser, prompt, negative_prompt)
             guidance = denoiser.family.guidance if guidance_scale is None else guidance_scale
             denoiser.family.guidance = guidance
