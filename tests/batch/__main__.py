@@ -7,6 +7,7 @@ Needs ray, and a ComfyUI, see `scripts.hosts`. Pictures of 64 px, one step, no t
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -103,7 +104,31 @@ def comfyui() -> dict:
     return found | {"bytes_equal": all(pictures[name] == digest for name, digest in expected.items())}
 
 
-PARTS = {"reference": reference, "local": local, "ray": ray, "comfyui": comfyui, "overhead": overhead.measure}
+def scaling() -> dict:
+    """How many rows a second two local workers do beside one, once both have begun. No more than there are cores for."""
+    manifest, seconds = world.make(WORK / "many", 200), {}
+    for workers in (1, 2):
+        batch = Batch(manifest, WORK / f"workers-{workers}-{time.time_ns()}", *world.QUICK, "--workers", str(workers))
+        batch.wait_for(40)
+        first, start = len(done(batch.output)), time.monotonic()
+        batch.wait_for(190)
+        seconds[workers] = (time.monotonic() - start) / (len(done(batch.output)) - first)
+        assert batch.finish() == 0, batch.log.read_text()
+    return {
+        "seconds_a_row": {str(workers): round(value, 4) for workers, value in seconds.items()},
+        "times_with_two": round(seconds[1] / seconds[2], 2),
+        "cores": os.cpu_count(),
+    }
+
+
+PARTS = {
+    "reference": reference,
+    "local": local,
+    "ray": ray,
+    "comfyui": comfyui,
+    "scaling": scaling,
+    "overhead": overhead.measure,
+}
 
 
 def summary(parts: dict[str, dict]) -> dict:
