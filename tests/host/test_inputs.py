@@ -174,6 +174,8 @@ def good(studio, tmp_path_factory):
     with torch.inference_mode():
         answer = studio.nodes["ImagicSaveEdit"]().save(**saved, name="good")
     sweep = {"images": [photo], "source": [photo], "eta": [1.0]}
+    crop = {"photo": photo, "size": 64, "multiple": 16, "context": 1.5, "region": torch.ones(1, 64, 64)}
+    restore = {"edited": photo, "align": False, "threshold": 3.0, "feather": 1.0, "photo": photo}
     return {
         "ImagicOptimizeEmbedding": stage,
         "ImagicFineTuneUNet": {**stage, "tune": "LoRA", "rank": 1, "gradient_checkpointing": False},
@@ -188,6 +190,8 @@ def good(studio, tmp_path_factory):
         "ImagicPickEdit": {**sweep, "model": [studio.model], "vae": [studio.vae], "samples": [1], "text": [""]}
         | {name: [value] for name, value in ends.items()},
         "ImagicDemoCheckpoint": {},
+        "ImagicCropPhoto": crop,
+        "ImagicRestorePhoto": {**restore, "stitcher": None},
     }
 
 

@@ -35,7 +35,7 @@ def rescaled(scale: float):
 def edited(scale: float) -> tuple[list, np.ndarray]:
     """The histories of both stages and the edit, all by default but for the sampler's steps."""
     edit = tune(rescaled(scale), Image.open(workflow.PHOTO), TARGET)
-    return edit.histories, np.asarray(edit.sample(steps=8)).astype(float)
+    return edit.histories, np.asarray(edit.sample(num_inference_steps=8)).astype(float)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,72 @@
+"""An editor's picture into the full-size photo: lay it on the photo, find what it changes, put only that in."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional
+
+from .aligning import aligned, covered
+from .cropping import Box, cut_out
+from .finding import COARSE, change_found
+from .putting_back import change_between, put_back
+from .resampling import Axis, resize
+from .seam import feathered, floored
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The photo with the edit in it."""
+
+    picture: Tensor  # [H, W, 3], in the photo's type
+    changed: Tensor  # [H, W], 0..1; 0 where each pixel is the photo's own
+    read_at: tuple[Axis, Axis]  # rows and columns of the edit that lie on those of the part
+
+
+def restore(
+    photo: Tensor,
+    box: Box,
+    edited: Tensor,
+    *,
+    before: Tensor | None = None,
+    region: Tensor | None = None,
+    part_region: Tensor | None = None,
+    align: bool = True,
+    threshold: float = 3.0,
+    feather: float = 0.01,
+) -> Restored:
+    """Put an edit of a photo's part into the photo.
+
+    Args:
+        photo: [H, W, 3], 0..1.
+        box: the part, in the photo.
+        edited: the edited part, [h, w, 3], at any size.
+        before: the part as the editor gives it back unedited, of any size; without it, the part itself.
+        region: where the photo may change, [H, W], 0..1.
+        part_region: the same for the part, [h', w'], at any size. It is taken as it is, without a seam of its own.
+        align: undo a shift or zoom.
+        threshold: how many times the editor's noise counts as a change; 0 puts in everything.
+        feather: width of the region's seam, as a share of the photo's shorter side.
+    """
+    height, width = edited.shape[:2]
+    part = cut_out(photo, box, width, height)
+    before = part if before is None else resize(before, height, width).to(part)
+    after, read_at = edited.to(part), (Axis.onto(height, height), Axis.onto(width, width))
+    if align:
+        after, read_at = aligned(after, before)
+    found = change_found(before, after, threshold)
+    found = found * feathered(covered(read_at, height, width).to(found), COARSE * min(height, width))
+    if part_region is not None:
+        found = found * resize(part_region[..., None].to(found), height, width)[..., 0].clamp(0, 1)
+    seam = feather * min(photo.shape[:2])
+    picture, changed = put_back(photo, box, part, change_between(part, before, after), found, region, seam)
+    return Restored(picture, changed, read_at)
+
+
+def part_seam(region: Tensor, reach: float) -> Tensor:
+    """A region of the part's size [h, w] with a seam of `reach` of its pixels inside of it.
+
+    Its outermost pixels are taken away, so that nothing is left outside of it however much it is enlarged.
+    """
+    region = floored(region)
+    least = -functional.max_pool2d(functional.pad(-region[None, None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0, 0]
+    return feathered(least, reach)

@@ -1,0 +1,150 @@
+"""The command, run for real with the demo model."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imagic.cli import main
+
+from .pipelines import build
+
+ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "demo" / "photo.png"
+CAPTION, TARGET = "a brown dog sitting in the snow", "a brown dog sitting in the snow wearing a hat"
+CROWN = "a brown dog sitting in the snow wearing a crown"
+DEMO = "--model", "demo"
+QUICK = *DEMO, "--num-inference-steps", "2"
+SHORT = "--embedding-steps", "1", "--tuning-steps", "1"
+ICC = b"not a real profile, and kept as it is"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def imagic(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def picture(path) -> np.ndarray:
+    return np.asarray(Image.open(path)).astype(int)
+
+
+def test_the_same_command_gives_the_same_bytes_and_another_seed_does_not(capsys):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        assert imagic("edit", PHOTO, TARGET, "--instant", CAPTION, *QUICK, "--seed", seed, "-o", f"{name}.png") == 0
+    first, again, other = (Path(f"{name}.png").read_bytes() for name in "abc")
+    assert first == again != other
+    assert np.abs(picture("a.png") - picture(PHOTO)[..., :3]).max() > 60
+    assert capsys.readouterr().out == "a.png\nb.png\nc.png\n"
+
+
+def test_an_edit_that_was_saved_is_drawn_again_with_another_sentence_and_strength():
+    assert imagic("edit", PHOTO, TARGET, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
+    assert imagic("apply", "dog.safetensors", *QUICK) == 0
+    assert Path("photo-edited.png").read_bytes() == Path("dog.png").read_bytes()
+    assert imagic("apply", "dog.safetensors", CROWN, *QUICK, "-o", "crown.png") == 0
+    assert imagic("apply", "dog.safetensors", *QUICK, "--strength", 0, "-o", "none.png") == 0
+    for name in ("crown.png", "none.png"):
+        assert np.abs(picture(name) - picture("dog.png")).max() > 20
+
+
+def test_a_caption_serves_the_sentence():
+    assert imagic("edit", PHOTO, TARGET, "--caption", CAPTION, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
+    assert imagic("apply", "dog.safetensors", TARGET, *QUICK) == 0
+    assert Path("photo-edited.png").read_bytes() == Path("dog.png").read_bytes()
+
+
+def test_the_edit_has_the_photos_shape_upright_and_its_colour_profile():
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a camera held upright
+    Image.open(PHOTO).convert("RGB").resize((300, 200)).save("wide.jpg", exif=turned, icc_profile=ICC)
+    assert imagic("edit", "wide.jpg", TARGET, "--instant", CAPTION, *QUICK, "--strength", 0, "-o", "same.png") == 0
+    edit = Image.open("same.png")
+    width, height = edit.size
+    assert width % 8 == height % 8 == 0
+    assert width / height == pytest.approx(2 / 3, rel=0.04)
+    assert width * height == pytest.approx(128 * 128, rel=0.1)
+    assert edit.info["icc_profile"] == ICC
+    upright = Image.open("wide.jpg").rotate(-90, expand=True).resize(edit.size)
+    assert np.abs(np.asarray(edit).astype(int) - np.asarray(upright)).mean() < 12
+
+
+def test_a_size_is_that_of_a_square_of_the_same_area():
+    assert imagic("edit", PHOTO, TARGET, "--instant", CAPTION, *QUICK, "--size", 64) == 0
+    assert Image.open("photo-edited.png").size == (64, 64)
+
+
+def test_a_diffusers_folder_is_a_model():
+    build("SDXL").save_pretrained("model")
+    options = "--model", "model", "--num-inference-steps", 2, "--instant", "ab", "-o", "edit.webp"
+    assert imagic("edit", PHOTO, "cd", *options) == 0
+    assert Image.open("edit.webp").format == "WEBP"
+
+
+BROKEN = b"{not a safetensors file"
+EDIT = "edit", PHOTO, TARGET
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("edit", "none.jpg", TARGET, *DEMO), "There is no photo 'none.jpg': check its path."),
+        (("edit", "text.jpg", TARGET, *DEMO), "'text.jpg' is no picture that can be read: convert it to PNG or JPEG."),
+        ((*EDIT, *DEMO, "-o", "a.txt"), "'a.txt' is no name of a picture: end it with .png, .jpg or .webp."),
+        ((*EDIT, *DEMO, "-o", "no/a.png"), "The folder 'no' is not there: make it first."),
+        ((*EDIT, *DEMO, "--save-edit", "."), "'.' is a folder: add a file's name."),
+        (("edit", "own.png", TARGET, *DEMO, "-o", "own.png"), "'own.png' is the photo itself: choose another name for"),
+        ((*EDIT, *DEMO, "--instant", CAPTION, "--save-edit", "e"), "--instant learns nothing that --save-edit could"),
+        ((*EDIT, *DEMO, "--strength", "9"), "--strength is 9: set it between -2 and 3."),
+        ((*EDIT, *DEMO, "--threshold", "1"), "--threshold is 1: set it between 0 and 0.95."),
+        ((*EDIT, *DEMO, "--seed", "-1"), "--seed is -1: set it between 0 and 18446744073709551615."),
+        ((*EDIT, *DEMO, "--embedding-steps", "0"), "--embedding-steps is 0: set it between 1 and 10000."),
+        ((*EDIT, *DEMO, "--size", "4"), "size is 4: set it between 8 and 8192."),
+        ((*EDIT, *DEMO, "--device", "abacus"), "device is 'abacus', which is not here: set it to auto or cpu."),
+        ((*EDIT, *DEMO, "--device", "cpu", "--offload", "model"), "offload is 'model', which needs a GPU, and this"),
+        ((*EDIT, "--model", "no/such"), "model is 'no/such': no such folder is here, and the Hugging Face hub does"),
+        ((*EDIT, "--model", "empty"), "model is the folder 'empty', which has no model_index.json: name its parent."),
+        ((*EDIT, "--model", "no.safetensors"), "model is 'no.safetensors': there is no such file."),
+        ((*EDIT, "--model", "text.safetensors"), "text.safetensors is damaged or no safetensors file: download it"),
+        (("apply", "none.safetensors", *DEMO), "There is no file 'none.safetensors': check its path."),
+        (("apply", "text.safetensors", *DEMO), "text.safetensors is damaged or incomplete: copy or save it again."),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_an_exit_status(arguments, sentence, capsys):
+    Path("empty").mkdir()
+    for name in ("text.jpg", "text.safetensors"):
+        Path(name).write_bytes(BROKEN)
+    Image.open(PHOTO).save("own.png")
+    assert imagic(*arguments) == 1
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith(f"imagic: {sentence}")
+    assert last.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("paint",), ("edit",), ("edit", PHOTO, TARGET), (*EDIT, *DEMO, "--dtype", "1")]
+)
+def test_a_command_that_cannot_be_read_is_misused(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        imagic(*arguments)
+    assert stopped.value.code == 2
+    assert "imagic" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_it_and_leaves_nothing(tmp_path, capsys):
+    timer = threading.Timer(6, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        assert imagic(*EDIT, *DEMO, "--embedding-steps", 5000) == 130
+    finally:
+        timer.cancel()
+    assert capsys.readouterr().err.endswith("imagic: stopped.\n")
+    assert list(tmp_path.iterdir()) == []
