@@ -7,12 +7,8 @@ from torch import Tensor
 from .resampling import Axis, resample, resize
 from .seam import blurred
 
-SIDES = (
-    48,
-    96,
-    192,
-    384,
-)  # of the shorter side, pixels: from coarse to fine, for a fit finds its way a pixel or two only
+# Of the shorter side, pixels: from coarse to fine, for a fit finds its way over a pixel or two only.
+SIDES = (48, 96, 192, 384)
 FARTHEST = 0.1  # of a side: what moved further is another picture
 NEAREST = 0.1  # pixels of the edit: less is not worth a resampling
 BETTER = 0.85  # of the median difference before. A fifth of a pixel gives 0.75, another picture 0.94 and more.
@@ -84,7 +80,7 @@ def _fit(after: Tensor, before: Tensor, moved: Tensor) -> tuple[Tensor, float]:
         x_scale=1 / min(height, width),
         ftol=1e-4,  # of the sum: single precision knows no more
         jac=lambda edges: _slopes(difference, edges, 0.05 / min(height, width)),
-        max_nfev=20,
+        max_nfev=10,
     )
     found = torch.from_numpy(fit.x)
     return found, (difference(found).abs().median() / (difference(torch.zeros(4)).abs().median() + 1e-12)).item()

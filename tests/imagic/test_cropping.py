@@ -66,11 +66,12 @@ def test_a_small_region_is_drawn_pixel_for_pixel():
     assert torch.equal(cut, photo[box.top : box.top + high, box.left : box.left + wide])
 
 
-def test_a_large_region_is_scaled_and_a_circle_stays_one():
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_large_region_is_scaled_and_a_circle_stays_one(upright):
     region = torch.zeros(3000, 4000)
     region[500:1900, 1000:3000] = 1
-    box, (wide, high) = crop_box(region, 512, 16, 1.5)
-    assert box.width == 3000
+    box, (wide, high) = crop_box(region.T if upright else region, 512, 16, 1.5)
+    assert max(box.width, box.height) == 3000
     assert box.width / wide == pytest.approx(box.height / high, rel=1e-3)
 
 
