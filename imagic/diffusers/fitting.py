@@ -9,13 +9,11 @@ from torch.nn import functional
 
 from .. import checks
 from ..cropping import Box, cut_out, part_size
-from ..restoring import part_seam, restore
+from ..restoring import restore
 from . import pictures
 from .edit import ImagicEdit
 from .families import family_of
 from .images import as_picture, as_region
-
-FEATHER = 0.01  # width of the seam, as a share of the photo's shorter side
 
 
 def native_size(pipeline: DiffusionPipeline) -> int:
@@ -66,13 +64,11 @@ def restored(
     photo, after = (_to_tensor(as_picture(name, one)) for name, one in (("image", image), ("edited", edited)))
     # What the autoencoder loses of the photo is no change.
     before = _to_tensor(pictures.decode(edit.pipeline, edit.photo.to(edit.pipeline._execution_device)))
-    region = as_region("mask_image", mask_image, edit.photo)
-    region = functional.interpolate(region.flatten(0, -3).unsqueeze(1).cpu(), size=before.shape[:2])[0, 0]
-    height, width = photo.shape[:2]
-    seam = part_seam(region, FEATHER * min(height, width) * region.shape[1] / width)
-    return _to_picture(
-        restore(photo, Box(0, 0, width, height), after, before=before, part_region=seam, align=False).picture
-    )
+    region = as_region("mask_image", mask_image, edit.photo).cpu().reshape(1, 1, *edit.photo.shape[-2:])
+    # Smooth, for a position of the latent is dozens of the photo's pixels wide, and their squares would show.
+    smooth = functional.interpolate(region, size=before.shape[:2], mode="bilinear")[0, 0]
+    whole = Box(0, 0, photo.shape[1], photo.shape[0])
+    return _to_picture(restore(photo, whole, after, before=before, part_region=smooth, align=False).picture)
 
 
 def _to_tensor(picture: Image.Image) -> Tensor:
