@@ -70,19 +70,24 @@ def explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, aside: Path | None = None) -> Iterator[Path]:
     """Where to write a file, which is at `path` when the context ends without an error.
 
     Whoever looks at `path`, at any time, finds the whole file or the one before it. What was begun and not finished, by
     this process or by one that is no longer there, is removed from the folder.
 
+    Args:
+        aside: a folder of the same disk to write it in, where `path` is in one of too many files to look through each
+            time.
+
     Raises:
         NotWritten: the system does not take it.
     """
     with explained(path):
-        sweep(path.parent)
+        place = path.parent if aside is None else aside
+        sweep(place)
         # A folder, since safetensors may write to a file of another name first.
-        folder, lock = _begin(path.parent)
+        folder, lock = _begin(place)
         try:
             unfinished = folder / "edit"
             with unfinished.open("xb") as file:  # to learn what mode files have here; safetensors takes one of its own

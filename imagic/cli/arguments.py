@@ -9,10 +9,10 @@ MODEL = (
 )
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """--model, and where and how it runs."""
     group = parser.add_argument_group("model")
-    group.add_argument("--model", required=True, metavar="NAME", help=MODEL)
+    group.add_argument("--model", required=required, metavar="NAME", help=MODEL)
     group.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: the best there is)")
     group.add_argument(
         "--dtype",

@@ -1,6 +1,6 @@
 """Samples an edit over a pipeline's own noise levels: deterministic steps that keep the photo."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -55,6 +55,33 @@ def sample_edit(
         clean = kept_prediction(predict, noisy, add_noise(photo, noise), photo, region, add_noise, step)
         sample = scheduler.step(schedule.step_input(noisy, clean, sigma), timestep, sample).prev_sample
         sample = on_step(step, timestep, sample)
+    return sample
+
+
+@torch.no_grad()
+def sample_plainly(
+    denoiser: DiffusersDenoiser,
+    shape: Sequence[int],
+    conditioning: Conditioning,
+    empty: Conditioning | None,
+    num_inference_steps: int,
+    guidance_scale: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """The latent [1, C, ...] of a picture from noise: nothing but the text says what it shows.
+
+    Args:
+        shape: of the latent; the others are those of `sample_edit`.
+    """
+    schedule = denoiser.schedule
+    noise = torch.randn(shape, generator=generator, device=generator.device).to(denoiser.device)
+    scheduler, sigmas = schedule.sampler(num_inference_steps)
+    norms = schedule.norm(sigmas).tolist()
+    sample = denoiser.add_noise(torch.zeros_like(noise), noise, sigmas[:1].to(noise.device)) / norms[0]
+    for timestep, sigma, norm in zip(scheduler.timesteps, sigmas.to(noise.device).split(1), norms, strict=True):
+        noisy = sample * norm
+        clean = _guided(denoiser, [noisy], sigma, [conditioning], empty, guidance_scale)[0]
+        sample = scheduler.step(schedule.step_input(noisy, clean, sigma), timestep, sample).prev_sample
     return sample
 
 
