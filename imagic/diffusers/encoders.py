@@ -1,4 +1,4 @@
-"""Encoders of pictures and texts that measure edits; beside the pipelines, since transformers is imported here alone."""
+"""Encoders of pictures and texts that measure edits; with the pipelines, since transformers is imported here alone."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -181,7 +181,9 @@ class Pages:
         """The edit saved, and compared: by a slider and side by side, since the classic page has no slider; its id."""
         left, top = at
         page.add("SaveImage", "The edit", at, (380, 380), images=edit, filename_prefix="imagic/edit")
-        page.add("ImageCompare", "Before and after (Nodes 2.0)", (left, top + 440), (380, 380), image_a=photo, image_b=edit)
+        page.add(
+            "ImageCompare", "Before and after (Nodes 2.0)", (left, top + 440), (380, 380), image_a=photo, image_b=edit
+        )
         page.label(compare_view="before and after")
         compare = page.nodes[-1]["id"]
         (sheet,) = page.add(
