@@ -57,7 +57,8 @@ def crop_box(region: Tensor, size: int, multiple: int, context: float) -> tuple[
     # Where one side meets the photo's, the other makes up for it.
     wide, high = min(max(wide, size**2 / high), width), min(max(high, size**2 / wide), height)
     part = part_size(wide, high, size, multiple)
-    if part[0] <= width and part[1] <= height and wide * high <= size**2 * 1.0001:
+    fits = right - left <= part[0] <= width and bottom - top <= part[1] <= height
+    if fits and wide * high <= size**2 * 1.0001:
         wide, high = part
     else:
         # The shape of what is drawn, so that a circle stays one.

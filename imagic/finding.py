@@ -6,9 +6,10 @@ from torch.nn import functional
 
 from .seam import blurred
 
-LEAST_CHANGED = 0.25  # of the picture: from it the noise is read. So an edit may change up to three quarters.
+LEAST_CHANGED = 0.4  # of the picture: from it the noise is read, so that an edit may change more than half
 QUIETEST, LOUDEST = 1 / 255, 0.03  # noise, of 0..1: less is rounding, more is a change of the whole picture
-WHOLE = 2 / 3  # of the picture: an edit that changes as much is one of the whole picture
+WHOLE = 0.6  # of the picture: an edit that changes as much is one of the whole picture
+BASE = 0.35  # of the mean detail: noise of what has none
 FINE = 1 / 256  # of the shorter side, to each side: over which a change is averaged
 COARSE = 1 / 128  # the same for a vote, a margin and a soft edge: specks go, holes close
 
@@ -17,7 +18,7 @@ def change_found(before: Tensor, after: Tensor, threshold: float) -> Tensor:
     """How much of an edit to put in, [h, w], 0..1: all where it differs from the picture before, nothing elsewhere.
 
     The noise of an autoencoder grows with the photo's detail. So it is taken in units of that, and its size from the
-    quarter of the picture that changed least.
+    part of the picture that changed least.
 
     Args:
         before, after: [h, w, 3], 0..1.
@@ -30,7 +31,7 @@ def change_found(before: Tensor, after: Tensor, threshold: float) -> Tensor:
     fine, coarse = max(1.0, side * FINE), max(1.0, side * COARSE)
     size = _size(after - before, fine)
     detail = _size(before - torch.stack([blurred(plane, fine) for plane in before.unbind(-1)], -1), fine)
-    expected = (detail + detail.mean()) / (2 * detail.mean()).clamp_min(1e-6)
+    expected = (detail + BASE * detail.mean()) / ((1 + BASE) * detail.mean()).clamp_min(1e-6)
     noise = torch.quantile(_sample(size / expected), LEAST_CHANGED).clamp(QUIETEST, LOUDEST)
     differs = blurred((size > threshold * noise * expected).float(), coarse) > 0.5
     if differs.float().mean() > WHOLE:

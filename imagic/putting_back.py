@@ -73,7 +73,7 @@ def put_back(
         edit is the photo, bit for bit.
     """
     result, put_in = photo.clone(), photo.new_zeros(photo.shape[:2], dtype=torch.float32)
-    maps = torch.cat([small, change.difference, change.recolour, change.colour, change.keep, found[..., None]], -1)
+    maps = torch.cat([small, change.difference, change.recolour, change.colour, change.keep], -1)
     for top in range(box.top, box.top + box.height, TILE):
         for left in range(box.left, box.left + box.width, TILE):
             tile = Box(left, top, min(TILE, box.left + box.width - left), min(TILE, box.top + box.height - top))
@@ -81,15 +81,17 @@ def put_back(
             amount = None if region is None else _feathered_tile(region, tile, feather)
             if amount is not None and not amount.any():
                 continue
-            big = resample(maps, *_axes(tile, box, small.shape))
-            little, difference, recolour, colour, keep, share = big.split([3, 3, 3, 3, 1, 1], -1)
-            share = floored(share[..., 0]) * (1 if amount is None else amount)
+            axes = _axes(tile, box, small.shape)
+            share = floored(resample(found[..., None], *axes)) * (1 if amount is None else amount[..., None])
+            if not share.any():
+                continue
+            little, difference, recolour, colour, keep = resample(maps, *axes).split([3, 3, 3, 3, 1], -1)
             own = photo[at].float()
             detail = own - little
             recoloured = detail + recolour * (colour * detail).sum(-1, keepdim=True)
-            edit = own + share[..., None] * (difference + keep.clamp(0, 1) * recoloured - detail)
-            result[at] = torch.where(share[..., None] > 0, edit.clamp(0, 1).to(photo), photo[at])
-            put_in[at] = share
+            edit = own + share * (difference + keep.clamp(0, 1) * recoloured - detail)
+            result[at] = torch.where(share > 0, edit.clamp(0, 1).to(photo), photo[at])
+            put_in[at] = share[..., 0]
     return result, put_in
 
 

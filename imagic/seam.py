@@ -22,7 +22,7 @@ def feathered(mask: Tensor, width: float) -> Tensor:
     """
     mask = floored(mask)
     inside = (mask > 0).to(mask)
-    return mask * (2 * blurred(inside, width) - 1).clamp(min=0) if width > 0 else mask
+    return mask * (2 * blurred(inside, width) - 1).clamp(0, 1) if width > 0 else mask
 
 
 def blurred(plane: Tensor, reach: float) -> Tensor:

@@ -4,10 +4,9 @@ import time
 
 from ..imagic.finetuning import TUNE_MODES, fine_tune
 from . import inputs, report, widgets
+from .host import stages
 from .host.denoiser import latent_channels
 from .host.lora import apply_update, lora_file_layout
-from .host.progress import Progress
-from .host.training import training
 
 
 class FineTuneUNet:
@@ -78,6 +77,8 @@ class FineTuneUNet:
                     "Of the noise and the LoRA's start. The same seed gives the same model on the same machine."
                 ),
             },
+            # Optional, for graphs that were saved before there was a choice.
+            "optional": {"remember": widgets.REMEMBER},
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
@@ -95,6 +96,7 @@ class FineTuneUNet:
         samples,
         gradient_checkpointing,
         seed,
+        remember=True,
         node_id=None,
     ):
         started = time.monotonic()
@@ -102,27 +104,20 @@ class FineTuneUNet:
         photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
         text, fixed = inputs.single_entry(conditioning)
         inputs.readable(model, text)
-        needs = {"tune": tune, "rank": rank, "noise_samples": samples}
-        needs["gradient_checkpointing"] = gradient_checkpointing
-        with (
-            training(model, photo, text, fixed, **needs) as (denoiser, clean, text),
-            Progress(model, "Tuning the model", steps, node_id) as progress,
-        ):
-            update, history = fine_tune(
-                denoiser,
-                clean,
-                text,
-                tune=tune,
-                rank=rank,
-                steps=steps,
-                learning_rate=learning_rate,
-                schedule=schedule,
-                samples=samples,
-                gradient_checkpointing=gradient_checkpointing,
-                seed=seed,
-                on_step=progress,
-            )
-            progress.sum_up(history)
+        settings = {
+            "tune": tune,
+            "rank": rank,
+            "steps": steps,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "samples": samples,
+            "gradient_checkpointing": gradient_checkpointing,
+            "seed": seed,
+        }
+        how = {"remember": remember, "node_id": node_id}
+        (update, history), recalled = stages.run(
+            fine_tune, "Tuning the model", model, photo, text, fixed, settings, **how
+        )
         lora = lora_file_layout(update)
         outputs = (apply_update(model, lora), lora, report.loss_map(history))
-        return report.result(outputs, history, time.monotonic() - started)
+        return report.result(outputs, history, time.monotonic() - started, recalled)

@@ -38,8 +38,11 @@ class InterpolateEmbedding:
                         "min": LOWEST,
                         "max": HIGHEST,
                         "step": 0.05,
-                        "tooltip": "How far to go: 0 is the photo, 1 the target text, more than 1 goes beyond it. "
-                        "0.8-1.4 is usual; take the smallest that shows the edit. Ignored while sweep holds numbers.",
+                        "display": "slider",
+                        "display_name": "strength",
+                        "tooltip": "How strong the edit is (eta). 0 is the photo, 1 the target text, more than 1 goes "
+                        "beyond it. Usually 0.8-1.4: take the smallest that shows the edit. Unused while several "
+                        "strengths are given.",
                     },
                 ),
             },
@@ -48,8 +51,10 @@ class InterpolateEmbedding:
                     "STRING",
                     {
                         "default": "",
-                        "tooltip": "Several eta, separated by commas (0.4, 0.8, 1, 1.2, 1.4), with a point for "
-                        "decimals. The nodes after this one run once for each. Empty: only eta.",
+                        "display_name": "several strengths",
+                        "tooltip": "Several strengths (eta) to compare, with commas between them and a point for "
+                        "decimals: 0.4, 0.8, 1, 1.2, 1.4. The nodes after this one run once for each. Empty: one "
+                        "picture, at the strength above.",
                     },
                 ),
             },

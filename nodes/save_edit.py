@@ -5,8 +5,10 @@ from torch import Tensor
 
 from ..imagic import edit_file
 from . import inputs, origin, pictures
+from .contact_sheet import Cell, contact_sheet
 from .host import edits
 from .host.lora import of_this_model
+from .host.progress import preview, text_sender
 
 PREVIEW_SIZE = 256
 
@@ -77,7 +79,10 @@ class SaveEdit:
         path = edits.path_to_save(name)
         edit_file.save(edit, path)
         saved = path.relative_to(edits.folder()).as_posix()
-        return {"ui": {"text": [f"saved as {saved}"], "imagic": [{"edit": saved}]}}
+        where = f"saved as output/imagic/{saved}"
+        text_sender(node_id)(where)
+        seen = preview(pictures.to_image(contact_sheet([[Cell(where, small)]], 2 * PREVIEW_SIZE)))
+        return {"ui": {"text": [where], "imagic": [{"edit": saved}], **seen}}
 
 
 def _split(name: str, conditioning: list) -> tuple[dict[str, Tensor], dict]:

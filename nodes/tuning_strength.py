@@ -29,6 +29,8 @@ class TuningStrength:
                         "min": -2.0,
                         "max": 2.0,
                         "step": 0.05,
+                        "display": "slider",
+                        "display_name": "tuning strength",
                         "tooltip": "1 is as trained, 0 the base model. 0.7-1; lower frees the edit and keeps less of "
                         "the photo, over 1 does the opposite.",
                     },

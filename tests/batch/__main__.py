@@ -121,11 +121,10 @@ def scaling() -> dict:
     }
 
 
+ENGINES = {"local": local, "ray": ray, "comfyui": comfyui}
 PARTS = {
     "reference": reference,
-    "local": local,
-    "ray": ray,
-    "comfyui": comfyui,
+    **ENGINES,
     "scaling": scaling,
     "overhead": overhead.measure,
 }

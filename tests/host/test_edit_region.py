@@ -72,6 +72,16 @@ def test_no_threshold_is_the_whole_picture_and_its_cost_is_told(bench):
     assert answer["ui"]["imagic"][0]["forward_equivalents"] == 24
 
 
+def test_a_painted_region_is_taken_as_it_is_and_a_white_one_is_none(bench):
+    painted = torch.zeros(1, 128, 128)
+    painted[:, 16:64, 32:96] = 1
+    answer = bench.find(painted=painted)
+    assert torch.equal(answer["result"][0], painted)
+    assert answer["ui"]["imagic"][0]["forward_equivalents"] == 0
+    # Crop Photo gives a white one where nothing was painted.
+    assert torch.equal(bench.find(painted=torch.ones(1, 128, 128))["result"][0], bench.find()["result"][0])
+
+
 def test_the_node_shows_how_far_the_search_is(bench, monkeypatch):
     seen = []
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))

@@ -1,6 +1,5 @@
 """What a user does on the host's page, and sees there."""
 
-import json
 import time
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import requests
 
 from scripts import hosts, workflow
 
-NAMES = sorted(path.stem for path in workflow.FOLDER.glob("*.json"))
 # The same on every frontend since 2023.
 APP = "const app = window.app;"
 
@@ -23,47 +21,31 @@ def open_workflow(page, opened: dict) -> None:
     page.evaluate(f"async (workflow) => {{ {APP} await app.loadGraphData(workflow) }}", opened)
 
 
-def open_template(page, server, name: str) -> None:
+def open_template(page, server, title: str) -> None:
     """As a user does: by the template browser; hosts from before there was one are given the file."""
     templates = requests.get(f"{server.address}/workflow_templates", timeout=30)
+    opened = workflow.template(title)
     if not templates.ok:
-        open_workflow(page, read(name))
+        open_workflow(page, opened)
         return
     page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text("comfyui-imagic", exact=True).first.click(no_wait_after=True)
-    card = page.get_by_test_id(f"template-workflow-{name}").first
+    card = page.get_by_test_id(f"template-workflow-{title}").first
     card.wait_for(state="visible")
-    if name == NAMES[0]:
+    shot = folder_of(server) / "templates.png"
+    if not shot.exists():
         page.wait_for_function("[...document.images].every((image) => image.complete)")
-        page.screenshot(path=folder_of(server) / "templates.png")
+        page.screenshot(path=shot)
     card.click(no_wait_after=True)
-    kinds = sorted(node["class_type"] for node in workflow.load(name).values())
     page.wait_for_function(
-        """(kinds) => { const open = app.graph._nodes.map((node) => node.type);
-            return kinds.every((kind) => open.includes(kind)) && open.length >= kinds.length }""",
-        arg=kinds,
+        "(titles) => `${app.graph._nodes.map((node) => node.title).sort()}` === `${titles}`",
+        arg=sorted(node["title"] for node in opened["nodes"]),
     )
+    page.wait_for_timeout(500)  # for the page to fit what it opened
 
 
-def as_drawn(page, opened: dict) -> dict:
-    """The workflow with positions and sizes of the nodes as the page has them."""
-    found = page.evaluate(
-        "Object.fromEntries(app.graph._nodes.map((node) => [node.id, [[...node.pos], [...node.size]]]))"
-    )
-    nodes = [dict(node, pos=found[str(node["id"])][0], size=found[str(node["id"])][1]) for node in opened["nodes"]]
-    return {**opened, "nodes": nodes}
-
-
-def show_all(page) -> None:
-    """Zoom out until every group is seen."""
-    page.evaluate("""() => { const canvas = app.canvas, sides = app.graph._groups.map(({pos, size}) =>
-            [pos[0], pos[1], pos[0] + size[0], pos[1] + size[1]]);
-        const side = (place, pick) => pick(...sides.map((box) => box[place]));
-        const left = side(0, Math.min), top = side(1, Math.min);
-        const scale = Math.min(1480 / (side(2, Math.max) - left), 800 / (side(3, Math.max) - top));
-        canvas.ds.scale = scale;
-        canvas.ds.offset = [90 / scale - left, 70 / scale - top];
-        app.graph.setDirtyCanvas(true, true) }""")
+def zoom(page) -> float:
+    return page.evaluate("app.canvas.ds.scale")
 
 
 def queued_graph(page) -> dict:
@@ -125,18 +107,43 @@ def wait_until(true, seconds: float = 60) -> None:
         time.sleep(0.25)
 
 
-def read(name: str) -> dict:
-    return json.loads((workflow.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+def shorten(page) -> None:
+    """Steps and samples of all nodes, those inside nodes included, in seconds instead of minutes."""
+    page.evaluate(f"""() => {{ {APP}
+        const short = {{steps: 3, samples: 1}}, all = (nodes) => nodes.flatMap((node) =>
+            [node, ...(node.subgraph ? all(node.subgraph._nodes ?? node.subgraph.nodes) : [])]);
+        for (const node of all(app.graph._nodes))
+            for (const widget of node.widgets ?? [])
+                if (widget.name in short && !node.subgraph) widget.value = short[widget.name];
+    }}""")
+
+
+def drop_first_hit(page, words: str, shot: Path) -> str:
+    """Search for a node, put the first one that is found on the page, and tell what it was."""
+    page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
+    page.keyboard.type(words)
+    first = page.get_by_test_id("result-item").first
+    first.wait_for(state="visible")
+    page.wait_for_timeout(1000)  # for the list to follow the typing
+    page.screenshot(path=shot)
+    text = first.inner_text()
+    first.click(no_wait_after=True)
+    page.wait_for_timeout(500)
+    if not page.evaluate("app.graph._nodes.some((node) => !node.flags?.ghost)"):
+        page.mouse.move(700, 500)
+        page.mouse.click(700, 500)
+    page.wait_for_function("app.graph._nodes.length === 1 && !app.graph._nodes[0].flags?.ghost")
+    return text
 
 
 def ids() -> dict[str, int]:
-    """Of the nodes in the workflow with the pick, by title."""
-    return {node["_meta"]["title"]: int(name) for name, node in workflow.load("imagic_pick_eta").items()}
+    """Of the nodes on the page with every wire, by title."""
+    return {node["title"]: node["id"] for node in workflow.template(workflow.FLAT)["nodes"]}
 
 
 def shortened(page) -> None:
-    """The workflow with the pick, in seconds instead of minutes."""
-    open_workflow(page, read("imagic_pick_eta"))
+    """The page with every wire, in seconds instead of minutes."""
+    open_workflow(page, workflow.template(workflow.FLAT))
     set_widgets(page, ids()["A: optimize the embedding"], steps=3, samples=1)
     set_widgets(page, ids()["B: tune the model"], steps=3, samples=1)
     set_widgets(page, ids()["C: a sweep of eta"], sweep="0, 1")
