@@ -3,7 +3,7 @@
 The file is one that `imagic edit --save-edit` or `ImagicEdit.save` wrote, and the model the one it was learned with.
 
 examples:
-  imagic apply dog.safetensors --model sd15.safetensors --strength 1.4 -o more.png
+  imagic apply dog.safetensors --model sd15.safetensors --strength 1.4 --photo dog.jpg -o more.png
   imagic apply dog.safetensors "a dog wearing a crown" --model sd15.safetensors -o crown.png
 
 exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C
@@ -24,21 +24,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="FILE", help="the picture to write (default: EDIT.png, here)"
     )
     arguments.add_model(parser)
-    arguments.add_sampling(parser)
+    drawing = arguments.add_sampling(parser)
+    drawing.add_argument(
+        "--photo",
+        type=Path,
+        metavar="FILE",
+        help="the photo, to put the edit into at its full size (default: as drawn)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     output = options.output or Path(f"{options.edit.stem}.png")
     if not options.edit.is_file():
         raise ValueError(f"There is no file {str(options.edit)!r}: check its path.")
-    kind = files.check_output(output)
+    photo = None if options.photo is None else files.read_photo(options.photo)
+    kind = files.check_output(output, options.photo)
     drawing = arguments.sampling(options)
     pipeline = arguments.load(options)
 
     from ..diffusers import ImagicEdit
 
     edit = ImagicEdit.load(options.edit, pipeline)
-    picture = edit.sample(prompt=options.sentence, **drawing)
-    files.write_picture(picture, output, kind, None)
+    picture = arguments.draw(edit, options.sentence, drawing, photo)
+    files.write_picture(picture, output, kind, None if photo is None else photo.info.get("icc_profile"))
     print(output)
     return 0

@@ -28,8 +28,8 @@ def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None
     )
 
 
-def add_sampling(parser: argparse.ArgumentParser) -> None:
-    """How an edit is drawn."""
+def add_sampling(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """How an edit is drawn. Gives the group of these arguments, for more of them."""
     group = parser.add_argument_group("drawing")
     group.add_argument(
         "--strength",
@@ -49,6 +49,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         help="how large a change must be to be drawn, 0 to 0.95: less changes more of the photo (default: 0.4)",
     )
     group.add_argument("--seed", type=int, default=0, help="of the noise; the same gives the same picture (default: 0)")
+    return group
 
 
 def load(options: argparse.Namespace) -> Any:
@@ -83,3 +84,18 @@ def sampling(options: argparse.Namespace) -> dict[str, Any]:
         "threshold": checks.number("--threshold", options.threshold, *limits.THRESHOLD),
         "generator": torch.Generator().manual_seed(seed),
     }
+
+
+def draw(edit: Any, prompt: str | None, drawing: dict[str, Any], photo: Any = None) -> Any:
+    """The picture of an edit, in the photo where that is given.
+
+    Args:
+        drawing: what `sampling` gave.
+        photo: a PIL picture, as `files.read_photo` reads it.
+    """
+    if photo is None:
+        return edit.sample(prompt=prompt, **drawing)
+    from ..diffusers import restored
+
+    region = edit.region(prompt, threshold=drawing["threshold"])
+    return restored(edit, photo, edit.sample(prompt=prompt, mask_image=region, **drawing), region)

@@ -1,6 +1,7 @@
 """Edit one photo by a sentence.
 
-Describe how the photo should look, and get it back changed that way; the rest stays.
+Describe how the photo should look. You get it back at its own size, changed that way: where nothing changed, each
+pixel is the photo's own.
 
 examples:
   imagic edit photo.jpg "a dog wearing a hat" --model stabilityai/stable-diffusion-xl-base-1.0 -o hat.png
@@ -23,7 +24,7 @@ USAGE = "imagic edit PHOTO SENTENCE --model NAME [-o FILE] [options]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("photo", type=Path, help="any picture file; the edit has its shape")
+    parser.add_argument("photo", type=Path, help="any picture file, of any size")
     parser.add_argument("sentence", help="what the finished photo shows")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="the picture to write (default: PHOTO-edited.png, here)"
@@ -40,14 +41,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save-edit", type=Path, metavar="FILE", help="keep what was learned, for imagic apply, ComfyUI or diffusers"
     )
     learning.add_argument(
-        "--size", type=int, metavar="PIXELS", help="side of the square whose area is drawn (default: the model's own)"
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="draw as many pixels as a square of this side has (default: the model's own)",
     )
     learning.add_argument("--embedding-steps", type=int, metavar="N", help="of stage A (default: 25)")
     learning.add_argument("--tuning-steps", type=int, metavar="N", help="of stage B (default: 10)")
     learning.add_argument(
         "--gradient-checkpointing", action="store_true", help="a third slower, a fraction of the memory"
     )
-    arguments.add_sampling(parser)
+    drawing = arguments.add_sampling(parser)
+    drawing.add_argument(
+        "--as-drawn", action="store_true", help="give the picture as the model drew it, not put back into the photo"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,8 +68,7 @@ def run(options: argparse.Namespace) -> int:
     drawing, stages = arguments.sampling(options), _stages(options)
     pipeline = arguments.load(options)
 
-    from ..diffusers import instant, tune
-    from ..diffusers.fitting import fitted
+    from ..diffusers import fitted, instant, tune
 
     image = fitted(pipeline, photo, options.size)
     prompt = None if options.caption is None and options.instant is None else options.sentence
@@ -72,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         edit = tune(pipeline, image, options.caption or options.sentence, **stages)
         if options.save_edit is not None:
             edit.save(options.save_edit)
-    picture = edit.sample(prompt=prompt, **drawing)
+    picture = arguments.draw(edit, prompt, drawing, None if options.as_drawn else photo)
     files.write_picture(picture, output, kind, photo.info.get("icc_profile"))
     print(output)
     return 0

@@ -1,13 +1,13 @@
 """Photos in and pictures out, as files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Full quality: an edit is often edited again.
-_HOW = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+_HOW: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 
 
 def read_photo(path: Path) -> "Image":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .denoiser import DiffusersDenoiser
 from .edit import ImagicEdit
+from .fitting import fitted, native_size, restored
 from .imagic_stable_diffusion import ImagicStableDiffusionPipeline
 from .imagic_stable_diffusion_xl import ImagicStableDiffusionXLPipeline
 from .loading import load_pipeline
@@ -27,7 +28,10 @@ __all__ = [
     "ImagicStableDiffusionPipeline",
     "ImagicStableDiffusionXLPipeline",
     "TuningSettings",
+    "fitted",
     "instant",
     "load_pipeline",
+    "native_size",
+    "restored",
     "tune",
 ]

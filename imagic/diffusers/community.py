@@ -96,7 +96,9 @@ class ImagicMixin:
         if height is not None or width is not None:
             size = width or picture.width, height or picture.height
             sides = zip(("width", "height"), size, strict=True)
-            picture = picture.resize([checks.integer(name, side, 8, 8192) for name, side in sides], Image.LANCZOS)
+            picture = picture.resize(
+                [checks.integer(name, side, 8, 8192) for name, side in sides], Image.Resampling.LANCZOS
+            )
         self.edit = tune(
             self,
             picture,

@@ -1,4 +1,4 @@
-"""Encoders of pictures and texts that measure edits; among the pipelines, where alone transformers is imported."""
+"""Encoders of pictures and texts that measure edits; with the pipelines, since transformers is imported here alone."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,13 +1,13 @@
 """What differs between families of networks: how a text is encoded, and how the network is called."""
 
 import inspect
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import diffusers
 import torch
 from diffusers import DiffusionPipeline
 from packaging.version import Version
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..denoiser import Conditioning
 
@@ -103,17 +103,18 @@ class QwenImage(Packed):
         with torch.no_grad():
             # The network has never seen an empty text; diffusers' own pipelines take a space.
             both = [self.pipeline.encode_prompt(part, device=self.device) for part in (text, " ")]
-        return tuple(
+        wanted, empty = (
             {"cross_attn": tokens} if mask is None else {"cross_attn": tokens, "attention_mask": mask}
             for tokens, mask in both
         )
+        return wanted, empty
 
     def positions(self, height: int, width: int, text: Conditioning) -> dict:
         shapes = [[(1, height, width)]] * len(text["cross_attn"])
         return {"img_shapes": shapes, "encoder_hidden_states_mask": text.get("attention_mask")}
 
 
-def _uncompiled(network: nn.Module | None) -> nn.Module | None:
+def _uncompiled(network: Any) -> Any:
     """The network that `torch.compile` has wrapped: training hooks into its layers, which no compiled graph knows."""
     return getattr(network, "_orig_mod", network)
 

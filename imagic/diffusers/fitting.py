@@ -1,12 +1,19 @@
-"""A photo of any size at the size that a model draws."""
+"""A photo of any size: the part that a model draws, and the edit put back into it."""
 
-import math
-
+import numpy as np
+import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional
 
 from .. import checks
+from ..cropping import Box, cut_out, part_size
+from ..restoring import restore
+from . import pictures
+from .edit import ImagicEdit
 from .families import family_of
+from .images import as_picture, as_region
 
 
 def native_size(pipeline: DiffusionPipeline) -> int:
@@ -15,19 +22,60 @@ def native_size(pipeline: DiffusionPipeline) -> int:
     return side * pipeline.vae_scale_factor
 
 
-def fitted(pipeline: DiffusionPipeline, photo: Image.Image, size: int | None = None) -> Image.Image:
+def fitted(
+    pipeline: DiffusionPipeline, image: Image.Image | np.ndarray | Tensor, size: int | None = None
+) -> Image.Image:
     """The photo in its own shape, with about the area of a square of `size` pixels a side.
 
     Each side is a multiple of what the network takes, so the shape is the photo's to within half of that.
 
     Args:
+        image: as `tune` takes it.
         size: default: `native_size`.
 
     Raises:
-        ValueError: the size is none that can be drawn.
+        ValueError: the size is none that can be drawn, or the image none.
     """
     unit = pipeline.vae_scale_factor * family_of(pipeline).multiple
     size = native_size(pipeline) if size is None else checks.integer("size", size, unit, 8192)
-    scale = size / math.sqrt(photo.width * photo.height)
-    sides = [max(1, round(side * scale / unit)) * unit for side in photo.size]
-    return photo if list(photo.size) == sides else photo.resize(sides, Image.Resampling.LANCZOS)
+    photo = as_picture("image", image)
+    width, height = part_size(*photo.size, size, unit)
+    if photo.size == (width, height):
+        return photo
+    return _to_picture(cut_out(_to_tensor(photo), Box(0, 0, *photo.size), width, height))
+
+
+def restored(
+    edit: ImagicEdit,
+    image: Image.Image | np.ndarray | Tensor,
+    edited: Image.Image | np.ndarray | Tensor,
+    mask_image: Image.Image | np.ndarray | Tensor,
+) -> Image.Image:
+    """The photo at its full size with the edit in it; where nothing changed, each pixel is the photo's own.
+
+    Args:
+        image: the photo that `fitted` made smaller.
+        edited: what `edit.sample` drew of it.
+        mask_image: where the photo may change: what `edit.sample` was given, or what `edit.region` gives.
+
+    Raises:
+        ValueError: one of them is no picture.
+    """
+    photo, after = (_to_tensor(as_picture(name, one)) for name, one in (("image", image), ("edited", edited)))
+    # What the autoencoder loses of the photo is no change.
+    before = _to_tensor(pictures.decode(edit.pipeline, edit.photo.to(edit.pipeline._execution_device)))
+    region = as_region("mask_image", mask_image, edit.photo).cpu().reshape(1, 1, *edit.photo.shape[-2:])
+    # Smooth, for a position of the latent is dozens of the photo's pixels wide, and their squares would show.
+    smooth = functional.interpolate(region, size=before.shape[:2], mode="bilinear")[0, 0]
+    whole = Box(0, 0, photo.shape[1], photo.shape[0])
+    return _to_picture(restore(photo, whole, after, before=before, part_region=smooth, align=False).picture)
+
+
+def _to_tensor(picture: Image.Image) -> Tensor:
+    """[H, W, 3], 0..1."""
+    return torch.from_numpy(np.array(picture)).float() / 255
+
+
+def _to_picture(values: Tensor) -> Image.Image:
+    """Of [H, W, 3], 0..1."""
+    return Image.fromarray((values * 255).round().byte().numpy())

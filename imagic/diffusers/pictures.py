@@ -63,7 +63,7 @@ def _makes_video(vae: torch.nn.Module) -> bool:
     return hasattr(vae, "temperal_downsample")
 
 
-def _scale_and_shift(vae: torch.nn.Module, latent: Tensor) -> tuple[Tensor, Tensor]:
+def _scale_and_shift(vae: Any, latent: Tensor) -> tuple[Tensor, Tensor]:
     """The network's latent is (latent - shift) * scale: numbers for some autoencoders, for others one per channel."""
     config, shape = vae.config, (1, -1, *[1] * (latent.ndim - 2))
     scale = torch.tensor(config.get("scaling_factor") or 1.0, device=latent.device)
@@ -76,7 +76,7 @@ def _scale_and_shift(vae: torch.nn.Module, latent: Tensor) -> tuple[Tensor, Tens
 
 
 @contextmanager
-def _exact(vae: torch.nn.Module) -> Iterator[torch.nn.Module]:
+def _exact(vae: Any) -> Iterator[Any]:
     """Inside, an autoencoder that overflows in fp16 and says so works in fp32; there and back no weight changes."""
     overflows = vae.dtype == torch.float16 and vae.config.get("force_upcast")
     try:

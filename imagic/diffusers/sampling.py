@@ -48,8 +48,9 @@ def sample_edit(
     for step, (timestep, sigma, norm) in enumerate(levels):
         noisy = sample * norm
 
-        def predict(*views: Tensor, sigma: Tensor = sigma) -> list[Tensor]:
-            return _guided(denoiser, list(views), sigma, texts, empty, guidance_scale)
+        def predict(noisy: Tensor, photo: Tensor, sigma: Tensor = sigma) -> tuple[Tensor, Tensor]:
+            edited, explained = _guided(denoiser, [noisy, photo], sigma, texts, empty, guidance_scale)
+            return edited, explained
 
         add_noise = partial(denoiser.add_noise, sigma=sigma)
         clean = kept_prediction(predict, noisy, add_noise(photo, noise), photo, region, add_noise, step)

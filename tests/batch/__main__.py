@@ -105,7 +105,7 @@ def comfyui() -> dict:
 
 
 def scaling() -> dict:
-    """How many rows a second two local workers do beside one, once both have begun. No more than there are cores for."""
+    """How many rows two local workers do in the time of one, once both have begun; cores permitting."""
     manifest, seconds = world.make(WORK / "many", 200), {}
     for workers in (1, 2):
         batch = Batch(manifest, WORK / f"workers-{workers}-{time.time_ns()}", *world.QUICK, "--workers", str(workers))
@@ -121,11 +121,10 @@ def scaling() -> dict:
     }
 
 
+ENGINES = {"local": local, "ray": ray, "comfyui": comfyui}
 PARTS = {
     "reference": reference,
-    "local": local,
-    "ray": ray,
-    "comfyui": comfyui,
+    **ENGINES,
     "scaling": scaling,
     "overhead": overhead.measure,
 }
@@ -133,11 +132,9 @@ PARTS = {
 
 def summary(parts: dict[str, dict]) -> dict:
     """The figures on top, of all that were run."""
-    engines = [parts[name] for name in ("local", "ray", "comfyui") if name in parts]
+    engines = [parts[name] for name in ENGINES if name in parts]
     return {
-        "overhead": {name: parts["overhead"][name]["ratio"] for name in ("local", "ray", "comfyui")}
-        if "overhead" in parts
-        else {},
+        "overhead": {name: parts["overhead"][name]["ratio"] for name in ENGINES} if "overhead" in parts else {},
         "rows": parts.get("reference", {}).get("rows", 0),
         "bad_rows": max((part["bad_rows"] for part in engines), default=0),
         **{name: sum(part[name] for part in engines) for name in ("lost_rows", "twice")},
