@@ -70,7 +70,7 @@ class Editor:
             sizes = [f"{width} x {height}" for width, height in (region.size, image.size)]
             raise ValueError(f"mask is {sizes[0]} and the photo {sizes[1]}: draw it at the photo's size.")
         learned, cost = self._learn(row, image)
-        drawn = method.draw(learned, row, region, self._settings)
+        drawn = method.draw(learned, row, image, region, self._settings)
         files, name = {row.output: encode(drawn.picture, row.output, image.info.get("icc_profile"))}, ""
         if self._settings.save_edits and not self._settings.instant:
             name = self._edit_name(row)

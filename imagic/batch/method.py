@@ -76,15 +76,19 @@ def learn(pipeline: Any, photo: Image.Image, row: Row, settings: Settings) -> Le
     return Learned(edit, sum(history.forward_equivalents for history in edit.histories))
 
 
-def draw(learned: Learned, row: Row, mask: Image.Image | None, settings: Settings) -> Drawn:
-    """Stage C: the picture of a row.
+def draw(learned: Learned, row: Row, photo: Image.Image, mask: Image.Image | None, settings: Settings) -> Drawn:
+    """Stage C: the picture of a row, put back into the photo at its full size, as `imagic edit` does.
 
     Raises:
         ValueError: the model gives no finite picture.
     """
+    from ..diffusers import restored
+
     edit = learned.edit
     prompt = None if row.anchor == row.sentence else row.sentence
+    put_back = settings.recipe != "paper" and not settings.as_drawn
     with _counting(edit.pipeline) as count:
+        region = edit.region(prompt, threshold=settings.threshold) if put_back and mask is None else mask
         picture = edit.sample(
             row.strength,
             prompt=prompt,
@@ -92,12 +96,14 @@ def draw(learned: Learned, row: Row, mask: Image.Image | None, settings: Setting
             num_inference_steps=settings.num_inference_steps,
             guidance_scale=settings.guidance_scale,
             threshold=settings.threshold,
-            mask_image=mask,
+            mask_image=region,
             generator=torch.Generator().manual_seed(row.seed),
         )
     drawn = Drawn(picture, count[0])
     if settings.scores:
         _score(drawn, edit, prompt)
+    if put_back:
+        drawn.picture = restored(edit, photo, picture, region)
     return drawn
 
 

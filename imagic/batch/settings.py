@@ -29,6 +29,7 @@ class Settings:
     negative_prompt: str | None = None
     size: int | None = None  # side of the square whose area is drawn, in pixels; None for the model's own
     gradient_checkpointing: bool = False
+    as_drawn: bool = False  # as the model drew it, not put back into the photo
     threshold: float = 0.4
     save_edits: bool = False
     scores: bool = False

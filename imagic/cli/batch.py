@@ -59,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--tuning-steps", type=int, metavar="N", help="of stage B (default: 10)")
     add("--gradient-checkpointing", action="store_true", help="a third slower, a fraction of the memory")
     arguments.add_sampling(parser)
+    parser.add_argument(
+        "--as-drawn", action="store_true", help="pictures as the model drew them, not put back into the photos"
+    )
     parser.add_argument("--scores", action="store_true", help="score each picture by the model itself; takes longer")
     ray = parser.add_argument_group("--engine ray")
     ray.add_argument("--address", help="of a Ray cluster, or auto; default: a Ray of this run's own on this machine")
@@ -130,6 +133,7 @@ def _diffusers(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset
         embedding_steps=options.embedding_steps,
         tuning_steps=options.tuning_steps,
         size=options.size,
+        as_drawn=options.as_drawn,
         gradient_checkpointing=options.gradient_checkpointing,
         **drawing,
         save_edits=options.save_edits,

@@ -32,9 +32,9 @@ manifest, output = map(Path, sys.argv[1:])
 settings = Settings("demo", instant=True, num_inference_steps=1, threads=1, size=64)
 pipeline = method.load(settings)
 for row in Manifest(manifest):
-    learned = method.learn(pipeline, Image.open(manifest.parent / row.photo), row, settings)
-    mask = Image.open(manifest.parent / row.mask)
-    method.draw(learned, row, mask, settings).picture.save(output / row.output)
+    photo, mask = (Image.open(manifest.parent / name) for name in (row.photo, row.mask))
+    learned = method.learn(pipeline, photo, row, settings)
+    method.draw(learned, row, photo, mask, settings).picture.save(output / row.output)
 """
 EDIT = """
 import json, time, torch
@@ -45,8 +45,9 @@ from imagic.batch.settings import Settings
 settings = Settings("demo", threads=1)
 pipeline, row = method.load(settings), Row(1, "", "a brown dog wearing a hat")
 start = time.perf_counter()
-learned = method.learn(pipeline, Image.open("demo/photo.png"), row, settings)
-method.draw(learned, row, None, settings)
+photo = Image.open("demo/photo.png").convert("RGB")
+learned = method.learn(pipeline, photo, row, settings)
+method.draw(learned, row, photo, None, settings)
 print(time.perf_counter() - start)
 """
 

@@ -3,7 +3,9 @@
 import resource
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from imagic.cli import main
 
@@ -91,6 +93,26 @@ def test_ray_with_a_lost_worker(manifest, reference, tmp_path):
     assert digests(output) == digests(reference)
     assert failures(output) == failures(reference)
     assert twice(output) == 0
+
+
+def test_an_edit_is_put_back_into_the_photo_at_its_size(tmp_path):
+    """The row without a mask is found one by the model."""
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (150, 200, 3), dtype=np.uint8))
+    photo.save(tmp_path / "photo.png")
+    mask = Image.new("L", photo.size)
+    mask.paste(255, (120, 0, 200, 150))
+    mask.save(tmp_path / "mask.png")
+    lines = "photo,sentence,caption,mask,output\nphoto.png,a blue dog,a dog,mask.png,a.png\n"
+    (tmp_path / "rows.csv").write_text(lines + "photo.png,a blue dog,a dog,,b.png\n")
+    command = ["batch", str(tmp_path / "rows.csv")]
+    assert main([*command, str(tmp_path / "out"), *world.QUICK]) == 0
+    assert main([*command, str(tmp_path / "drawn"), *world.QUICK, "--as-drawn"]) == 0
+    for name in ("a.png", "b.png"):
+        assert Image.open(tmp_path / "out" / name).size == photo.size
+        assert Image.open(tmp_path / "drawn" / name).size != photo.size
+    edited = np.asarray(Image.open(tmp_path / "out" / "a.png"))
+    np.testing.assert_array_equal(edited[:, :80], np.asarray(photo)[:, :80])  # far from the mask
+    assert (edited[:, 130:] != np.asarray(photo)[:, 130:]).any()
 
 
 @pytest.mark.parametrize(
