@@ -115,7 +115,7 @@ class _Level:
             if spec[0] == "IMAGECOMPARE":
                 found[name] = {"__value__": ["", ""]}  # what it shows, which the page fills in
             if (isinstance(spec[0], list) or spec[0] in WIDGETS) and not options.get("forceInput"):
-                found[name] = values.pop(0)
+                found[name] = values.pop(0) if values else options.get("default")
                 if name == "seed" and values and values[0] in AFTER_A_SEED:
                     values.pop(0)
         return found

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from scripts import workflow
-from scripts.templates.page import written
 from scripts.templates.pages import Pages
+from scripts.templates.written import written
 
 # Whose widgets follow the demo's graph, in which the good values stand.
 FOLLOW = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -66,7 +65,7 @@ class Page:
         assert set(inputs) <= set(declared), f"{kind} has no {set(inputs) - set(declared)}"
         sockets, linked, values = [], [], []
         for name, spec in declared.items():
-            options = spec[1] if len(spec) > 1 else {}
+            options = _options(spec)
             given, type_ = inputs.get(name), _type(spec)
             widget = type_ in WIDGETS and not options.get("forceInput")
             optional = {"shape": 7} if name in known["input"].get("optional", {}) and not widget else {}
@@ -82,7 +81,7 @@ class Page:
         ]
         core = {} if kind.startswith("Imagic") else {"cnr_id": "comfy-core"}
         properties = {"Node name for S&R": kind, **core}
-        return self._place(kind, title, at, size, [*sockets, *linked], outputs, values, properties)
+        return self._place(kind, title, at, size, [*sockets, *linked], outputs, _short(values, declared), properties)
 
     def put(self, inside: Subgraph, at: Point, size: Point, /, title: str = "", **inputs: Any) -> tuple[Output, ...]:
         """A node made of nodes; its outputs."""
@@ -261,24 +260,23 @@ class Subgraph(Page):
         return page.workflow(f"blueprint {self.name}", BlueprintSearchAliases=aliases)
 
 
-def written(workflow: dict) -> str:
-    """As JSON with a line a node and a line a link, so that a difference can be read."""
-    lists = {"nodes", "links", "groups", "inputs", "outputs"}
+def _short(values: list, declared: dict) -> list:
+    """Without what comes later than one after our seeds, where it is at its default.
 
-    def lines(values: dict, indent: str) -> str:
-        parts = []
-        for key, value in values.items():
-            if key == "definitions":
-                inner = ",\n".join(lines(each, indent + "  ") for each in value["subgraphs"])
-                parts.append(f'{indent}  "definitions": {{"subgraphs": [\n{inner}\n{indent}  ]}}')
-            elif key in lists and value:
-                items = ",\n".join(f"{indent}    {json.dumps(item, ensure_ascii=False)}" for item in value)
-                parts.append(f'{indent}  "{key}": [\n{items}\n{indent}  ]')
-            else:
-                parts.append(f'{indent}  "{key}": {json.dumps(value, ensure_ascii=False)}')
-        return f"{indent}{{\n" + ",\n".join(parts) + f"\n{indent}}}"
+    Pages of March 2024 have a widget of their own after each seed, and would take each value for the one before it.
+    """
+    names = [name for name, spec in declared.items() if _type(spec) in WIDGETS and not _options(spec).get("forceInput")]
+    if "seed" not in names or len(values) != len(names):  # with the page's widget, each value is in its place
+        return values
+    for place in range(len(names) - 1, names.index("seed") + 1, -1):
+        if values[place] != _options(declared[names[place]]).get("default"):
+            return values
+        values = values[:place]
+    return values
 
-    return lines(workflow, "") + "\n"
+
+def _options(spec: list) -> dict:
+    return spec[1] if len(spec) > 1 else {}
 
 
 def _type(spec: list) -> str:

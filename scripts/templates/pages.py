@@ -131,7 +131,7 @@ class Pages:
         page.add("SaveImage", "The edit", (820, 0), (400, 360), images=edit, filename_prefix="imagic/edit")
         page.add("ImageCompare", "Before and after (Nodes 2.0)", (820, 440), (400, 380), image_a=photo, image_b=edit)
         text = "\n\nOn a card of 24 GB set *weight_dtype* of the diffusion model to fp8_e4m3fn. In 16 bits it is 24 GB."
-        page.note("How to", (360, 560), (400, 260), WRITE + text + _links(FLUX_MODEL, T5, CLIP_L, FLUX_VAE))
+        page.note("How to", (1260, 0), (360, 820), WRITE + text + _links(FLUX_MODEL, T5, CLIP_L, FLUX_VAE))
         return page.workflow("flux")
 
     def painted(self) -> dict:

@@ -35,7 +35,7 @@ def draw_all(client: Client) -> None:
         graph = with_demo_model(title, client)
         if title == workflow.FLAT:
             run = client.run(_with_help(graph))
-            (sheet,) = _pictures(client, run, workflow.node(graph, "The sheet"))
+            (sheet,) = _pictures(client, run, "sheet")
             _help_pictures(client, run)
             picture = sheet.convert("RGB")
             picture.thumbnail((640, 640))
@@ -108,10 +108,18 @@ def _with_help(graph: Graph) -> Graph:
     """The graph with what the help pages show: the ranking's chart, the losses of B, the sheet, the region."""
     graph = copy.deepcopy(graph)
     chart = {"loss": [workflow.node(graph, "B: tune the model"), 2], "title": "B: tune the model"}
+    images, source, etas = (
+        workflow.node(graph, title) for title in ("Decode the row", "Crop Photo", "C: a sweep of eta")
+    )
+    sheet = {"images": [images, 0], "source": [source, 1], "eta": [etas, 1], "cell": 256}
+    sheet["winner"] = [workflow.node(graph, "Pick the edit"), 2]
+    graph["all"] = {"class_type": "ImagicEditSheet", "inputs": sheet, "_meta": {"title": "Sheet of all eta"}}
     graph["How B went"] = {"class_type": "ImagicLossChart", "inputs": chart, "_meta": {"title": "How B went"}}
     for name, (title, slot) in HELP.items():
         graph[name] = _saved([workflow.node(graph, title), slot])
-    graph["region"] = _saved([workflow.node(graph, "Edit region"), 1])
+    region = {"mask": [workflow.node(graph, "Keep the photo"), 1]}
+    graph["mask"] = {"class_type": "MaskToImage", "inputs": region, "_meta": {"title": "Region"}}
+    graph["region"] = _saved(["mask", 0])
     return graph
 
 

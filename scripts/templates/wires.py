@@ -15,12 +15,12 @@ TEXT = (
     "takes the best, and Restore My Photo puts it into the photo at its full size.\n\n"
     "Too weak everywhere: a lower threshold. The edit spills over: a higher one."
 )
-# From left to right; of each column its left side and its width.
-PHOTO, WORDS, LEARN, DRAW, PICK, SEE = (0, 230), (275, 230), (550, 240), (835, 230), (1110, 240), (1395, 275)
+# From left to right; of each column its left side and its width. Nodes that draw while they work have room for it.
+PHOTO, WORDS, LEARN, DRAW, PICK, SEE = (0, 230), (270, 240), (550, 240), (830, 240), (1110, 240), (1390, 290)
 
 
 def wires(info: dict, defaults: dict) -> dict:
-    """The workflow, without anything that pages of March 2024 do not know."""
+    """The workflow, without anything that pages of March 2024 do not know. Keep Photo finds the region by itself."""
     page = Page(info, defaults)
     add = page.add
 
@@ -28,75 +28,29 @@ def wires(info: dict, defaults: dict) -> dict:
         return (column[0], top), (column[1], height)
 
     model, clip, vae = add("ImagicDemoCheckpoint", "Demo model", *at(PHOTO, 0, 66))
-    photo, mask = add("LoadImage", "Photo", *at(PHOTO, 106, 320), image=workflow.PHOTO.name)
-    stitcher, part, painted = add(
-        "ImagicCropPhoto", "Crop Photo", *at(PHOTO, 466, 180), photo=photo, size=128, context=8.0, region=mask
-    )
-    (target,) = add("CLIPTextEncode", "Target text", *at(WORDS, 0, 110), clip=clip, text=DEMO_SENTENCE)
-    (negative,) = add("CLIPTextEncode", "Negative text", *at(WORDS, 150, 88), clip=clip, text="")
-    (latent,) = add("VAEEncode", "Encode the photo", *at(WORDS, 466, 46), pixels=part, vae=vae)
-    (before,) = add("VAEDecode", "Decode the photo", *at(WORDS, 560, 46), samples=latent, vae=vae)
-    page.note("How to read it", (WORDS[0], 650), (515, 190), TEXT, kind="Note")
-    shared = {"model": model, "latent": latent}
+    photo, _ = add("LoadImage", "Photo", *at(PHOTO, 108, 314), image=workflow.PHOTO.name)
+    (target,) = add("CLIPTextEncode", "Target text", *at(PHOTO, 464, 100), clip=clip, text=DEMO_SENTENCE)
+    (negative,) = add("CLIPTextEncode", "Negative text", *at(PHOTO, 606, 88), clip=clip, text="")
+    stitcher, part, _ = add("ImagicCropPhoto", "Crop Photo", *at(PHOTO, 736, 160), photo=photo, size=128)
+    (latent,) = add("VAEEncode", "Encode the photo", *at(WORDS, 0, 46), pixels=part, vae=vae)
+    learning = {"model": model, "latent": latent}
     optimized, _ = add(
-        "ImagicOptimizeEmbedding", "A: optimize the embedding", *at(LEARN, 0, 245), **shared, conditioning=target
+        "ImagicOptimizeEmbedding", "A: optimize the embedding", *at(WORDS, 88, 512), **learning, conditioning=target
     )
-    tuned, _, _ = add("ImagicFineTuneUNet", "B: tune the model", *at(LEARN, 290, 295), **shared, conditioning=optimized)
-    shared = {"model": tuned, "latent": latent, "optimized": optimized, "target": target}
-    region, _ = add("ImagicEditRegion", "Edit region", *at(DRAW, 0, 150), **shared, painted=painted)
-    kept, free = add("ImagicKeepPhoto", "Keep the photo", *at(DRAW, 190, 140), **shared, region=region)
-    mixed, etas = add(
-        "ImagicInterpolateEmbedding",
-        "C: a sweep of eta",
-        *at(DRAW, 370, 102),
-        optimized=optimized,
-        target=target,
-        sweep=SWEEP,
-    )
-    (samples,) = add(
-        "KSampler",
-        "Sample each eta",
-        *at(DRAW, 510, 270),
-        model=kept,
-        positive=mixed,
-        negative=negative,
-        latent_image=latent,
-    )
+    page.note("How to read it", *at(WORDS, 642, 250), TEXT, kind="Note")
+    tuned, _, _ = add("ImagicFineTuneUNet", "B: tune the model", *at(LEARN, 0, 560), **learning, conditioning=optimized)
+    texts = {"optimized": optimized, "target": target}
+    mixed, etas = add("ImagicInterpolateEmbedding", "C: a sweep of eta", *at(LEARN, 602, 152), **texts, sweep=SWEEP)
+    (before,) = add("VAEDecode", "Decode the photo", *at(LEARN, 796, 46), samples=latent, vae=vae)
+    kept, region = add("ImagicKeepPhoto", "Keep the photo", *at(DRAW, 0, 350), model=tuned, latent=latent, **texts)
+    sampling = {"model": kept, "positive": mixed, "negative": negative, "latent_image": latent}
+    (samples,) = add("KSampler", "Sample each eta", *at(DRAW, 392, 474), **sampling)
     (row,) = add("VAEDecode", "Decode the row", *at(PICK, 0, 46), samples=samples, vae=vae)
-    image, _, number, *_ = add(
-        "ImagicPickEdit",
-        "Pick the edit",
-        *at(PICK, 90, 250),
-        model=model,
-        vae=vae,
-        source=part,
-        images=row,
-        optimized=optimized,
-        target=target,
-        eta=etas,
-    )
-    edit, _ = add(
-        "ImagicRestorePhoto",
-        "Restore My Photo",
-        *at(PICK, 380, 190),
-        edited=image,
-        align=False,
-        stitcher=stitcher,
-        before=before,
-        region=free,
-    )
-    (sheet,) = add(
-        "ImagicEditSheet",
-        "Sheet of all eta",
-        *at(PICK, 610, 118),
-        images=row,
-        source=part,
-        eta=etas,
-        winner=number,
-        cell=256,
-    )
-    (pair,) = add("ImagicEditSheet", "Side by side", *at(PICK, 768, 118), images=edit, source=photo, cell=512)
-    add("SaveImage", "The edit", *at(SEE, 0, 280), images=edit, filename_prefix="imagic/edit")
-    add("PreviewImage", "The sheet", *at(SEE, 320, 250), images=sheet)
-    add("PreviewImage", "Before and after", *at(SEE, 610, 250), images=pair)
+    choice = {"source": part, "images": row, "eta": etas}
+    image, eta, *_ = add("ImagicPickEdit", "Pick the edit", *at(PICK, 88, 512), model=model, vae=vae, **texts, **choice)
+    putting_back = {"stitcher": stitcher, "before": before, "region": region, "align": False}
+    edit, _ = add("ImagicRestorePhoto", "Restore My Photo", *at(PICK, 642, 190), edited=image, **putting_back)
+    add("SaveImage", "The edit", *at(SEE, 0, 390), images=edit, filename_prefix="imagic/edit")
+    (pair,) = add("ImagicEditSheet", "Side by side", *at(SEE, 432, 118), images=edit, source=photo, eta=eta, cell=512)
+    add("PreviewImage", "Before and after", *at(SEE, 592, 300), images=pair)
     return page.workflow("wires")

@@ -18,6 +18,7 @@ from .webpage import (
     look_at,
     open_template,
     open_workflow,
+    overlapping,
     press_cancel,
     press_run,
     queued_graph,
@@ -174,11 +175,13 @@ def test_the_button_runs_it_and_the_pictures_appear_on_the_nodes(page, server, p
     shortened(page)
     press_run(page)
     wait_until(lambda: finished(server), 180)
-    page.wait_for_function("(id) => window.app.nodeOutputs?.[id]", arg=str(ids()["The sheet"]), polling=500)
+    page.wait_for_function("(id) => window.app.nodeOutputs?.[id]", arg=str(ids()["Before and after"]), polling=500)
     page.wait_for_timeout(2500)
     page.screenshot(path=pictures / "ran.png")
+    if server.host.version != "2024-03":  # where nodes grow otherwise
+        assert overlapping(page) == []  # nodes grow to show pictures
     outputs = finished(server)[-1]["outputs"]
-    for title in ("The sheet", "The edit", "Before and after"):
+    for title in ("The edit", "Before and after"):
         assert len(outputs[str(ids()[title])]["images"]) == 1
 
 

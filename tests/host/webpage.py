@@ -1,5 +1,6 @@
 """What a user does on the host's page, and sees there."""
 
+import itertools
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from scripts import hosts, workflow
 
 # The same on every frontend since 2023.
 APP = "const app = window.app;"
+TITLE = 30  # height, in the editor's pixels
 
 
 def folder_of(server) -> Path:
@@ -48,11 +50,23 @@ def zoom(page) -> float:
     return page.evaluate("app.canvas.ds.scale")
 
 
+def overlapping(page) -> list[tuple[str, str]]:
+    """Titles of nodes that lie on each other as the page draws them."""
+    boxes = page.evaluate("app.graph._nodes.map((node) => [node.title, ...node.pos, ...node.size])")
+    return [
+        (one, other)
+        for (one, x, y, width, height), (other, x2, y2, width2, height2) in itertools.combinations(boxes, 2)
+        if x < x2 + width2 and x2 < x + width and y - TITLE < y2 + height2 and y2 - TITLE < y + height
+    ]
+
+
 def queued_graph(page) -> dict:
     """What the page would queue, without titles and the upload button that some frontends add."""
     graph = page.evaluate(f"async () => {{ {APP} return (await app.graphToPrompt()).output }}")
     for node in graph.values():
         node["inputs"].pop("upload", None)
+        if node["inputs"].get("winner") == 0:  # what the oldest page makes of a socket with nothing in it
+            del node["inputs"]["winner"]
     return {name: {"class_type": node["class_type"], "inputs": node["inputs"]} for name, node in graph.items()}
 
 
