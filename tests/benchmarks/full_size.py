@@ -1,6 +1,6 @@
 """An edit at a real model's size: SD 1.5 and SDXL with random weights; writes full_size.json and RESULTS.md.
 
-    make benchmark ARGS="--full-size"                         an hour and more on two cores; SDXL in fp32 needs 16 GB
+    make benchmark ARGS="--full-size"                         an hour and more on two cores
     python -m tests.benchmarks.full_size sd15 512 sampling    one stage; prints it as JSON
 
 Two steps of each stage and two of sampling, each in a process of its own, since what a stage leaves in the allocator
@@ -117,7 +117,7 @@ def markdown() -> str:
     if not FILE.exists():
         return ""
     lines = [
-        f"{HEADING}\nRandom weights, fp32, {STEPS} steps of each stage (two noisy latents a step, one at a time at "
+        f"{HEADING}\nRandom weights, bf16, {STEPS} steps of each stage (two noisy latents a step, one at a time at "
         f"1024 px, validation before and after; B with checkpointing) and {STEPS} of sampling that keep the photo. "
         "Each in a process of its own. Peak memory is the process's, the diffusion model's weights included, without "
         f"text encoder and autoencoder. {ALLOCATOR}\n",
