@@ -24,8 +24,7 @@ def ids(path: Path) -> str:
 
 
 def read(page: Path) -> str:
-    """A page without what is marked as belonging to a feature that is still to come."""
-    return re.sub(r"<!-- feature: \w+ -->.*?<!-- /feature -->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return page.read_text(encoding="utf-8")
 
 
 def anchors(page: Path) -> set[str]:
