@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.nn import functional
 
 from .aligning import aligned, covered
 from .cropping import Box, cut_out
 from .finding import COARSE, change_found
 from .putting_back import change_between, put_back
 from .resampling import Axis, resize
-from .seam import feathered, floored
+from .seam import feathered
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def restore(
         edited: the edited part, [h, w, 3], at any size.
         before: the part as the editor gives it back unedited, of any size; without it, the part itself.
         region: where the photo may change, [H, W], 0..1.
-        part_region: the same for the part, [h', w'], at any size. It is taken as it is, without a seam of its own.
+        part_region: the same for the part, [h', w'], at any size. It is taken as it is; `part_region` makes one.
         align: undo a shift or zoom.
         threshold: how many times the editor's noise counts as a change; 0 puts in everything.
         feather: width of the region's seam, as a share of the photo's shorter side.
@@ -60,13 +59,3 @@ def restore(
     seam = feather * min(photo.shape[:2])
     picture, changed = put_back(photo, box, part, change_between(part, before, after), found, region, seam)
     return Restored(picture, changed, read_at)
-
-
-def part_seam(region: Tensor, reach: float) -> Tensor:
-    """A region of the part's size [h, w] with a seam of `reach` of its pixels inside of it.
-
-    Its outermost pixels are taken away, so that nothing is left outside of it however much it is enlarged.
-    """
-    region = floored(region)
-    least = -functional.max_pool2d(functional.pad(-region[None, None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0, 0]
-    return feathered(least, reach)
