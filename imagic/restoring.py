@@ -9,7 +9,7 @@ from .cropping import Box, cut_out
 from .finding import COARSE, change_found
 from .putting_back import change_between, put_back
 from .resampling import Axis, resize
-from .seam import feathered
+from .seam import feathered, floored
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,12 @@ def restore(
     after, read_at = edited.to(part), (Axis.onto(height, height), Axis.onto(width, width))
     if align:
         after, read_at = aligned(after, before)
-    found = change_found(before, after, threshold)
-    found = found * feathered(covered(read_at, height, width).to(found), COARSE * min(height, width))
+    free = part.new_ones(height, width)
     if part_region is not None:
-        found = found * resize(part_region[..., None].to(found), height, width)[..., 0].clamp(0, 1)
+        free = resize(part_region[..., None].to(free), height, width)[..., 0].clamp(0, 1)
+    may_change = free if region is None else free.minimum(cut_out(region[..., None], box, width, height)[..., 0])
+    found = free * change_found(before, after, threshold, floored(may_change))
+    found = found * feathered(covered(read_at, height, width).to(found), COARSE * min(height, width))
     seam = feather * min(photo.shape[:2])
     picture, changed = put_back(photo, box, part, change_between(part, before, after), found, region, seam)
     return Restored(picture, changed, read_at)
