@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .aligning import aligned, covered
 from .cropping import Box, cut_out
+from .evening import evened
 from .finding import COARSE, change_found
 from .putting_back import change_between, put_back
 from .resampling import Axis, resize
@@ -42,7 +44,7 @@ def restore(
         before: the part as the editor gives it back unedited, of any size; without it, the part itself.
         region: where the photo may change, [H, W], 0..1.
         part_region: the same for the part, [h', w'], at any size. It is taken as it is; `part_region` makes one.
-        align: undo a shift or zoom.
+        align: undo a shift, a zoom and a change of the whole frame's light by a few percent.
         threshold: how many times the editor's noise counts as a change; 0 puts in everything.
         feather: width of the region's seam, as a share of the photo's shorter side.
     """
@@ -52,6 +54,9 @@ def restore(
     after, read_at = edited.to(part), (Axis.onto(height, height), Axis.onto(width, width))
     if align:
         after, read_at = aligned(after, before)
+        after, before = evened(after, before)
+        # Beyond its own edges an edit says nothing.
+        after = torch.where(covered(read_at, height, width)[..., None].to(after) > 0, after, before)
     free = part.new_ones(height, width)
     if part_region is not None:
         free = resize(part_region[..., None].to(free), height, width)[..., 0].clamp(0, 1)
