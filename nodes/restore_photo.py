@@ -36,8 +36,8 @@ class RestorePhoto:
                     "BOOLEAN",
                     {
                         "default": True,
-                        "tooltip": "Undo what the editor does to the whole frame: a shift, a zoom, a little more or less "
-                        "light. Where there is none, nothing changes.",
+                        "tooltip": "Undo what the editor does to the whole frame: a shift, a zoom, a little more or "
+                        "less light. Where there is none, nothing changes.",
                     },
                 ),
                 "threshold": (
