@@ -7,6 +7,7 @@ from torch.nn import functional
 from .seam import blurred
 
 LEAST_CHANGED = 0.4  # of the picture: from it the noise is read, so that an edit may change more than half
+ENOUGH = 0.05  # of the picture: if so much lies outside of the region, the noise is read there
 QUIETEST, LOUDEST = 1 / 255, 0.03  # noise, of 0..1: less is rounding, more is a change of the whole picture
 WHOLE = 0.6  # of the picture: an edit that changes as much is one of the whole picture
 BASE = 0.35  # of the mean detail: noise of what has none
@@ -14,7 +15,7 @@ FINE = 1 / 256  # of the shorter side, to each side: over which a change is aver
 COARSE = 1 / 128  # the same for a vote, a margin and a soft edge: specks go, holes close
 
 
-def change_found(before: Tensor, after: Tensor, threshold: float) -> Tensor:
+def change_found(before: Tensor, after: Tensor, threshold: float, region: Tensor | None = None) -> Tensor:
     """How much of an edit to put in, [h, w], 0..1: all where it differs from the picture before, nothing elsewhere.
 
     The noise of an autoencoder grows with the photo's detail. So it is taken in units of that, and its size from the
@@ -23,6 +24,7 @@ def change_found(before: Tensor, after: Tensor, threshold: float) -> Tensor:
     Args:
         before, after: [h, w, 3], 0..1.
         threshold: how many times the noise a difference must be. 0 puts in everything.
+        region: where the edit may change anything, [h, w], above 0.
     """
     everything = after.new_ones(after.shape[:2])
     if threshold == 0:
@@ -32,7 +34,10 @@ def change_found(before: Tensor, after: Tensor, threshold: float) -> Tensor:
     size = _size(after - before, fine)
     detail = _size(before - torch.stack([blurred(plane, fine) for plane in before.unbind(-1)], -1), fine)
     expected = (detail + BASE * detail.mean()) / ((1 + BASE) * detail.mean()).clamp_min(1e-6)
-    noise = torch.quantile(_sample(size / expected), LEAST_CHANGED).clamp(QUIETEST, LOUDEST)
+    quiet = size / expected
+    if region is not None and (region == 0).float().mean() > ENOUGH:
+        quiet = quiet[region == 0]
+    noise = torch.quantile(_sample(quiet), LEAST_CHANGED).clamp(QUIETEST, LOUDEST)
     differs = blurred((size > threshold * noise * expected).float(), coarse) > 0.5
     if differs.float().mean() > WHOLE:
         return everything

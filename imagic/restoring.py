@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .aligning import aligned, covered
 from .cropping import Box, cut_out
+from .evening import evened
 from .finding import COARSE, change_found
 from .putting_back import change_between, put_back
 from .resampling import Axis, resize
@@ -42,8 +43,8 @@ def restore(
         edited: the edited part, [h, w, 3], at any size.
         before: the part as the editor gives it back unedited, of any size; without it, the part itself.
         region: where the photo may change, [H, W], 0..1.
-        part_region: the same for the part, [h', w'], at any size. It is taken as it is, without a seam of its own.
-        align: undo a shift or zoom.
+        part_region: the same for the part, [h', w'], at any size. It is taken as it is; `part_region` makes one.
+        align: undo a shift, a zoom and a change of the whole frame's light by a few percent.
         threshold: how many times the editor's noise counts as a change; 0 puts in everything.
         feather: width of the region's seam, as a share of the photo's shorter side.
     """
@@ -53,20 +54,15 @@ def restore(
     after, read_at = edited.to(part), (Axis.onto(height, height), Axis.onto(width, width))
     if align:
         after, read_at = aligned(after, before)
-    found = change_found(before, after, threshold)
-    found = found * feathered(covered(read_at, height, width).to(found), COARSE * min(height, width))
+        after, before = evened(after, before)
+        # Beyond its own edges an edit says nothing.
+        after = torch.where(covered(read_at, height, width)[..., None].to(after) > 0, after, before)
+    free = part.new_ones(height, width)
     if part_region is not None:
-        found = found * resize(part_region[..., None].to(found), height, width)[..., 0].clamp(0, 1)
+        free = resize(part_region[..., None].to(free), height, width)[..., 0].clamp(0, 1)
+    may_change = free if region is None else free.minimum(cut_out(region[..., None], box, width, height)[..., 0])
+    found = free * change_found(before, after, threshold, floored(may_change))
+    found = found * feathered(covered(read_at, height, width).to(found), COARSE * min(height, width))
     seam = feather * min(photo.shape[:2])
     picture, changed = put_back(photo, box, part, change_between(part, before, after), found, region, seam)
     return Restored(picture, changed, read_at)
-
-
-def part_seam(region: Tensor, reach: float) -> Tensor:
-    """A region of the part's size [h, w] with a seam of `reach` of its pixels inside of it.
-
-    Its outermost pixels are taken away, so that nothing is left outside of it however much it is enlarged.
-    """
-    region = floored(region)
-    least = -functional.max_pool2d(functional.pad(-region[None, None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0, 0]
-    return feathered(least, reach)

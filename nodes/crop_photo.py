@@ -3,7 +3,7 @@
 import torch
 
 from ..imagic.cropping import Box, crop_box, cut_out, part_size
-from ..imagic.restoring import part_seam
+from ..imagic.part_region import part_seam
 from . import inputs, regions
 from .stitcher import stitcher_of
 

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from ..imagic.cropping import Box
+from ..imagic.part_region import part_region, positions
 from ..imagic.resampling import resize
-from ..imagic.restoring import Restored, part_seam, restore
+from ..imagic.restoring import Restored, restore
 from . import inputs, regions
 from .pictures import rgb
 from .stitcher import Place, places_of, stitcher_of
@@ -35,7 +36,8 @@ class RestorePhoto:
                     "BOOLEAN",
                     {
                         "default": True,
-                        "tooltip": "Undo a shift or zoom by the editor. Where there is none, nothing moves.",
+                        "tooltip": "Undo what the editor does to the whole frame: a shift, a zoom, a little more or "
+                        "less light. Where there is none, nothing changes.",
                     },
                 ),
                 "threshold": (
@@ -133,10 +135,11 @@ def _regions(place: Place, region: Tensor | None, edited: Tensor, feather: float
     if mask is None:
         return {"region": painted, "part_region": part}
     height, width = edited.shape[:2]
+    mask = positions(mask)
     if mask.shape != (place.frame.height, place.frame.width) and regions.same_shape(mask, height, width):
-        reach = feather * min(place.frame.height, place.frame.width) * mask.shape[1] / place.box.width
-        seam = part_seam(mask, reach)
-        part = seam if part is None else seam * resize(part[..., None], *mask.shape)[..., 0].clamp(0, 1)
+        reach = feather * min(place.frame.height, place.frame.width) * width / place.box.width
+        drawn = part_region(mask, height, width, reach)
+        part = drawn if part is None else drawn * resize(part[..., None], *drawn.shape)[..., 0].clamp(0, 1)
     else:
         mask = regions.of_photo(mask, place.frame.height, place.frame.width)
         on_canvas = mask.new_zeros(place.canvas.shape[:2])

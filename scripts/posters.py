@@ -14,10 +14,10 @@ WIPE, HELD, MILLISECONDS = 10, (1300, 1900), 60  # frames of a wipe; how long ph
 
 
 def sheet(rows: Sequence[Sequence[tuple[str, Image.Image]]], titles: Sequence[str], panel: int = 192) -> Image.Image:
-    """Rows of labelled pictures under their titles, two rows side by side."""
+    """Rows of labelled pictures under their titles, two rows side by side if there are as many."""
     font = ImageFont.load_default(size=13)
     width, height = max(map(len, rows)) * (panel + 4) + 2 * GAP, 2 * LINE + panel + GAP
-    page = Image.new("RGB", (2 * width, GAP + height * -(-len(rows) // 2)), PAPER)
+    page = Image.new("RGB", (min(2, len(rows)) * width, GAP + height * -(-len(rows) // 2)), PAPER)
     pen = ImageDraw.Draw(page)
     for number, (row, title) in enumerate(zip(rows, titles, strict=True)):
         left, top = GAP + width * (number % 2), GAP + height * (number // 2)

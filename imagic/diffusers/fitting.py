@@ -5,10 +5,11 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from .. import checks
 from ..cropping import Box, cut_out, part_size
+from ..part_region import part_region
+from ..resampling import resize
 from ..restoring import restore
 from . import pictures
 from .edit import ImagicEdit
@@ -56,7 +57,8 @@ def restored(
     Args:
         image: the photo that `fitted` made smaller.
         edited: what `edit.sample` drew of it.
-        mask_image: where the photo may change: what `edit.sample` was given, or what `edit.region` gives.
+        mask_image: where the photo may change: what `edit.sample` was given, or what `edit.region` gives. A picture is
+            taken at the photo's size, as sharp as it is.
 
     Raises:
         ValueError: one of them is no picture.
@@ -64,15 +66,18 @@ def restored(
     photo, after = (_to_tensor(as_picture(name, one)) for name, one in (("image", image), ("edited", edited)))
     # What the autoencoder loses of the photo is no change.
     before = _to_tensor(pictures.decode(edit.pipeline, edit.photo.to(edit.pipeline._execution_device)))
-    region = as_region("mask_image", mask_image, edit.photo).cpu().reshape(1, 1, *edit.photo.shape[-2:])
-    # Smooth, for a position of the latent is dozens of the photo's pixels wide, and their squares would show.
-    smooth = functional.interpolate(region, size=before.shape[:2], mode="bilinear")[0, 0]
+    if isinstance(mask_image, Tensor) and mask_image.shape[2:] == edit.photo.shape[2:]:
+        found = as_region("mask_image", mask_image, edit.photo).cpu().reshape(edit.photo.shape[-2:])
+        region = {"part_region": part_region(found, *before.shape[:2], reach=0)}
+    else:
+        painted = _to_tensor(as_picture("mask_image", mask_image).convert("L"))
+        region = {"region": resize(painted[..., None], *photo.shape[:2])[..., 0].clamp(0, 1)}
     whole = Box(0, 0, photo.shape[1], photo.shape[0])
-    return _to_picture(restore(photo, whole, after, before=before, part_region=smooth, align=False).picture)
+    return _to_picture(restore(photo, whole, after, before=before, align=False, **region).picture)
 
 
 def _to_tensor(picture: Image.Image) -> Tensor:
-    """[H, W, 3], 0..1."""
+    """[H, W] or [H, W, 3], 0..1."""
     return torch.from_numpy(np.array(picture)).float() / 255
 
 

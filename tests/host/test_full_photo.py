@@ -124,6 +124,22 @@ def test_a_region_of_the_parts_size_and_one_of_the_photos_size(crop, restore):
         assert (changed[:, :44] == 1).all()
 
 
+@pytest.mark.parametrize("size", [83, 166])
+def test_the_region_of_keep_photo_leaves_no_cuts(crop, restore, size):
+    """Its positions are squares of the part: of many of the photo's pixels, or of as many if the photo is small."""
+    photo, positions = noise(1, 144, 192, 3), noise(9, 12, seed=1).clamp(0.2, 0.8)
+    positions[:2] = 0
+    stitcher, part, _ = crop(photo, size=size, multiple=24)
+    side = part.shape[1] // 9
+    region = positions.repeat_interleave(side, 0).repeat_interleave(side, 1)[None]
+    results = [restore(1 - part, stitcher=stitcher, region=mask) for mask in (region, positions[None])]
+    image, changed = results[0]
+    assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
+    assert max(changed.diff(dim=axis).abs().max() for axis in (1, 2)) < 1.5 * 0.8 / 16
+    assert torch.equal(image[:, :24], photo[:, :24])
+    assert (changed[:, 40:] > 0.1).all()
+
+
 class OtherPack:
     """What ComfyUI-Inpaint-CropAndStitch says of its STITCHER, in a few lines of our own."""
 

@@ -42,6 +42,16 @@ def test_an_edit_of_the_whole_picture_is_put_in_whole():
     assert (change_found(photo(), (photo() + 0.15).clamp(0, 1), 3.0) == 1).all()
 
 
+def test_the_noise_is_read_where_nothing_may_change():
+    """An edit of most of the picture is not taken for noise: where it is faint its edge would be seen."""
+    before, region = photo(), torch.zeros(200, 300)
+    region[:, 30:] = 1
+    after = lossy(before, 0.1)
+    after[:, 30:] += 0.04
+    after[:, 30:180] += 0.3
+    assert (change_found(before, after, 3.0, region)[:, 30:] == 1).all()
+
+
 def test_no_threshold_puts_in_everything():
     assert (change_found(photo(), photo(), 0) == 1).all()
 

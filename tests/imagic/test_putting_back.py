@@ -8,9 +8,10 @@ from skimage import data
 
 from imagic import putting_back
 from imagic.cropping import Box, cut_out
+from imagic.part_region import part_seam
 from imagic.putting_back import change_between, put_back
 from imagic.resampling import resize
-from imagic.restoring import part_seam, restore
+from imagic.restoring import restore
 from imagic.seam import FLOOR, feathered, floored
 
 RED, BLUE = torch.tensor([0.9, 0.25, 0.2]), torch.tensor([0.2, 0.3, 0.9])

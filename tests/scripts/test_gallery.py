@@ -54,6 +54,9 @@ def test_a_sheet_has_room_for_every_row_and_a_dial_for_every_strength():
     rows = [[("photo", RED), ("edit", BLUE)]] * 3
     sheet = np.asarray(posters.sheet(rows, ["a", "b", "c"], panel=32))
     assert (sheet == RED.getpixel((0, 0))).all(-1).sum() == 3 * 32 * 32
+    strip = posters.sheet([[(colour, Image.new("RGB", (16, 16), colour)) for colour in ("red", "lime", "blue")]], ["a"])
+    shown = [strip.getpixel((strip.width * place // 6, strip.height // 2)) for place in (1, 3, 5)]
+    assert shown == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     dial = np.asarray(posters.dial([(0, RED), (1.2, BLUE)], "a blue square", 1.2, panel=32))
     assert (dial == BLUE.getpixel((0, 0))).all(-1).sum() == 32 * 32
     assert (dial == posters.ACCENT).all(-1).any()
