@@ -1,0 +1,90 @@
+"""What Save Imagic Edit saves, `imagic.diffusers` goes on with: the counterpart of test_diffusers_edit.py."""
+
+import importlib
+
+import comfy.lora
+import comfy.utils
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from demo import load
+from imagic.cli import main
+from imagic.diffusers import ImagicEdit, lora_names
+from imagic.diffusers.families import family_of
+from imagic.diffusers.host_names import places
+from imagic.edit_file import NotAnEdit
+from imagic.finetuning import TUNE_MODES
+from tests.imagic import pipelines
+
+from .test_diffusers_edit import KNOWN, TEXT, host_model
+
+PHOTO = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), dtype=np.uint8)) / 255
+
+
+@pytest.fixture(scope="module")
+def learned(studio):
+    """Of the demo model: the photo's latent, and what stage A gives for it."""
+    latent = studio.encode(PHOTO)
+    return latent, studio.optimize(latent=latent, conditioning=studio.text(TEXT), steps=1)["result"][0]
+
+
+@pytest.fixture(scope="module", params=TUNE_MODES)
+def saved(request, studio, learned, tmp_path_factory):
+    """An edit that the nodes saved, with an update large enough to see: its file, and the update."""
+    latent, optimized = learned
+    _, lora, _ = studio.tune(latent=latent, conditioning=optimized, steps=1, tune=request.param)["result"]
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        for name, tensor in lora.items():
+            if name.endswith(".lora_up.weight"):
+                tensor.copy_(0.1 * torch.randn(tensor.shape, generator=generator))
+            elif name.endswith((".diff", ".diff_b")):
+                fan_in = tensor[0].numel() if tensor.ndim > 1 else 100
+                tensor.copy_(0.3 * torch.randn(tensor.shape, generator=generator) / fan_in**0.5)
+    folder = tmp_path_factory.mktemp("output")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("folder_paths"), "output_directory", str(folder))
+        with torch.inference_mode():
+            studio.nodes["ImagicSaveEdit"]().save(studio.model, optimized, studio.text(TEXT), lora, PHOTO, "hat")
+    return folder / "imagic" / "hat_00001_.safetensors", lora
+
+
+def test_diffusers_computes_with_the_file_as_the_host_does(studio, learned, saved, recwarn):
+    path, lora = saved
+    edit = ImagicEdit.load(path, load.pipeline())
+    assert not [warning for warning in recwarn if "was tuned on" in str(warning.message)]
+    tuned = studio.module("nodes.host.lora").apply_update(studio.model, lora)
+    latent, optimized = learned
+    text, fixed = studio.module("nodes.inputs").single_entry(optimized)
+    noise = torch.randn(2, *edit.photo.shape[1:], generator=torch.Generator().manual_seed(0))
+    with studio.module("nodes.host.training").training(tuned, latent["samples"], text, fixed) as (host, photo, text):
+        torch.testing.assert_close(edit.photo, photo, atol=1e-4, rtol=1e-4)
+        with edit._tuned() as denoiser, torch.no_grad():
+            sigma = denoiser.sigma(torch.tensor([0.3, 0.8]))
+            noisy = denoiser.add_noise(edit.photo, noise, sigma)
+            theirs, ours = host(noisy, sigma, text), denoiser(noisy, sigma, edit.optimized)
+            edit.update = {}
+            with edit._tuned() as plain:
+                base = plain(noisy, sigma, edit.optimized)
+    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+    assert (ours - base).abs().max() > 0.05
+
+
+def test_sample_draws_the_edit_as_the_hosts_sampler_does(studio, learned, saved):
+    path, lora = saved
+    edit = ImagicEdit.load(path, load.pipeline())
+    latent, optimized = learned
+    with torch.inference_mode():
+        tuned = studio.module("nodes.host.lora").apply_update(studio.model, lora)
+    anchor = studio.text(TEXT)
+    keeping, _ = studio.keep(tuned, latent, optimized, anchor, 0.4)
+    conditioning = studio.interpolate(optimized, anchor, 1.2)[0]
+    theirs = studio.decode(studio.sample(keeping, conditioning, steps=40, cfg=4.0, latent_image=latent))[0]
+    ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, num_inference_steps=40)).copy()) / 255
+    mse = float((theirs.clamp(0, 1) - ours).square().mean())
+    changed = float((studio.decode(latent)[0] - ours).square().mean())
+    print(mse, changed)
+    assert mse < 1e-3
+    assert changed > 1e-2
