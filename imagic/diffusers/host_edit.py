@@ -109,10 +109,7 @@ def picture_of(saved: Edit, name: str, image: Any) -> Image.Image:
     width, height = saved.about.get("size", preview.size)
     if image is None:
         if preview.size != (width, height):
-            raise NotAnEdit(
-                f"{name} holds only a small picture of the photo: give the photo as image, or connect it to Save "
-                "Imagic Edit as latent."
-            )
+            raise NotAnEdit(f"{name} holds only a small picture of the photo: give the photo as image (--photo).")
         return preview
     photo = as_picture("image", image)
     if abs(math.log(photo.width / photo.height * height / width)) > _SHAPE:

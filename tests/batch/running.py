@@ -45,7 +45,7 @@ class Batch:
         """The processes that hold a model."""
         marks = {"local": "multiprocessing.spawn import spawn_main", "ray": "ray::MapWorker"}
         found = []
-        for process in psutil.Process(self.process.pid).children(recursive=True):
+        for process in self._descendants():
             try:
                 if marks[kind] in " ".join(process.cmdline()):
                     found.append(process)
