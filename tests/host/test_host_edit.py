@@ -2,13 +2,14 @@
 
 import importlib
 
-import comfy.lora
 import comfy.utils
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from demo import load
+from imagic.cli import main
 from imagic.diffusers import DiffusersDenoiser, ImagicEdit
 from imagic.diffusers.families import family_of
 from imagic.diffusers.host_names import places
@@ -31,7 +32,7 @@ def learned(studio):
 
 @pytest.fixture(scope="module", params=TUNE_MODES)
 def saved(request, studio, learned, tmp_path_factory):
-    """An edit that the nodes saved, with an update large enough to see: its file, and the update."""
+    """An edit that the nodes saved, with an update large enough to see: where its files are, and the update."""
     latent, optimized = learned
     _, lora, _ = studio.tune(latent=latent, conditioning=optimized, steps=1, tune=request.param)["result"]
     generator = torch.Generator().manual_seed(0)
@@ -46,20 +47,22 @@ def saved(request, studio, learned, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.import_module("folder_paths"), "output_directory", str(folder))
         with torch.inference_mode():
-            studio.nodes["ImagicSaveEdit"]().save(studio.model, optimized, studio.text(TEXT), lora, PHOTO, "hat")
-    return folder / "imagic" / "hat_00001_.safetensors", lora
+            parts = studio.model, optimized, studio.text(TEXT), lora, PHOTO
+            studio.nodes["ImagicSaveEdit"]().save(*parts, "hat", latent)
+            studio.nodes["ImagicSaveEdit"]().save(*parts, "small")
+    return folder / "imagic", lora
 
 
 def test_diffusers_computes_with_the_file_as_the_host_does(studio, learned, saved, recwarn):
-    path, lora = saved
-    edit = ImagicEdit.load(path, load.pipeline())
+    folder, lora = saved
+    edit = ImagicEdit.load(folder / "hat_00001_.safetensors", load.pipeline())
     assert not [warning for warning in recwarn if "was tuned on" in str(warning.message)]
     tuned = studio.module("nodes.host.lora").apply_update(studio.model, lora)
     latent, optimized = learned
     text, fixed = studio.module("nodes.inputs").single_entry(optimized)
     noise = torch.randn(2, *edit.photo.shape[1:], generator=torch.Generator().manual_seed(0))
     with studio.module("nodes.host.training").training(tuned, latent["samples"], text, fixed) as (host, photo, text):
-        torch.testing.assert_close(edit.photo, photo, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(edit.photo, photo)
         denoiser = DiffusersDenoiser(edit.pipeline)
         sigma = denoiser.sigma(torch.tensor([0.3, 0.8]))
         noisy = denoiser.add_noise(edit.photo, noise, sigma)
@@ -73,19 +76,30 @@ def test_diffusers_computes_with_the_file_as_the_host_does(studio, learned, save
 
 @pytest.mark.parametrize("saved", ["all weights"], indirect=True)
 def test_sample_draws_the_edit_as_the_hosts_sampler_does(studio, learned, saved):
-    path, lora = saved
-    edit = ImagicEdit.load(path, load.pipeline())
+    folder, lora = saved
+    edit = ImagicEdit.load(folder / "hat_00001_.safetensors", load.pipeline())
     latent, optimized = learned
     with torch.inference_mode():
         tuned = studio.module("nodes.host.lora").apply_update(studio.model, lora)
     anchor = studio.text(TEXT)
+    # Over fewer steps the levels of the two samplers differ by more.
     keeping, _ = studio.keep(tuned, latent, optimized, anchor, 0.4)
     conditioning = studio.interpolate(optimized, anchor, 1.2)[0]
-    theirs = studio.decode(studio.sample(keeping, conditioning, steps=20, cfg=4.0, latent_image=latent))[0]
-    ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, num_inference_steps=20)).copy()) / 255
+    theirs = studio.decode(studio.sample(keeping, conditioning, steps=40, cfg=4.0, latent_image=latent))[0]
+    ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, num_inference_steps=40)).copy()) / 255
     error, change = (float((ours - other).square().mean()) for other in (theirs.clamp(0, 1), studio.decode(latent)[0]))
     assert error < 1e-3
     assert error < change / 10
+
+
+@pytest.mark.parametrize("saved", ["LoRA"], indirect=True)
+def test_the_command_draws_from_the_file(saved, tmp_path, capsys):
+    """From one that holds the photo, and from one that holds a picture of it, which is as large as this photo."""
+    for name in ("hat", "small"):
+        arguments = [str(saved[0] / f"{name}_00001_.safetensors"), "--model", "demo", "--num-inference-steps", "1"]
+        assert main(["apply", *arguments, "-o", str(tmp_path / f"{name}.png")]) == 0, capsys.readouterr().err
+    first, second = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in ("hat", "small"))
+    assert np.abs(first - second).max() <= 2
 
 
 # Of the families whose names the host maps itself, to load files that diffusers saved.
