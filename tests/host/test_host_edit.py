@@ -82,12 +82,13 @@ def test_sample_draws_the_edit_as_the_hosts_sampler_does(studio, learned, saved)
     with torch.inference_mode():
         tuned = studio.module("nodes.host.lora").apply_update(studio.model, lora)
     anchor = studio.text(TEXT)
-    # Over fewer steps the levels of the two samplers differ by more.
+    # Without guidance, which test_diffusers_edit.py has: it enlarges what differs between the two samplers' levels.
     keeping, _ = studio.keep(tuned, latent, optimized, anchor, 0.4)
     conditioning = studio.interpolate(optimized, anchor, 1.2)[0]
-    theirs = studio.decode(studio.sample(keeping, conditioning, steps=40, cfg=4.0, latent_image=latent))[0]
-    ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, num_inference_steps=40)).copy()) / 255
+    theirs = studio.decode(studio.sample(keeping, conditioning, steps=20, cfg=1.0, latent_image=latent))[0]
+    ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, num_inference_steps=20, guidance_scale=1)).copy()) / 255
     error, change = (float((ours - other).square().mean()) for other in (theirs.clamp(0, 1), studio.decode(latent)[0]))
+    print(error, change)
     assert error < 1e-3
     assert error < change / 10
 
