@@ -18,6 +18,8 @@ from tests.imagic import pipelines
 
 from .test_diffusers_edit import KNOWN, MODELS, TEXT, host_model
 
+NORMS = "norm_q", "norm_k", "norm_added_q", "norm_added_k"
+CAPTION = "a brown dog in the snow"  # far from the target
 PHOTO = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)) / 255
 
 
@@ -87,9 +89,9 @@ def test_sample_draws_the_edit_as_the_hosts_sampler_does(studio, learned, saved)
     conditioning = studio.interpolate(optimized, anchor, 1.2)[0]
     theirs = studio.decode(studio.sample(keeping, conditioning, steps=20, cfg=1.0, latent_image=latent))[0]
     ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, num_inference_steps=20, guidance_scale=1)).copy()) / 255
-    error, change = (float((ours - other).square().mean()) for other in (theirs.clamp(0, 1), studio.decode(latent)[0]))
-    print(error, change)
+    error, change = (float((ours - other.clamp(0, 1)).square().mean()) for other in (theirs, studio.decode(latent)[0]))
     assert error < 1e-3
+    assert change > 1e-3
     assert error < change / 10
 
 
@@ -119,7 +121,7 @@ def test_every_layer_has_its_place_in_the_hosts_model(comfyui, name):
     found = places(family_of(pipelines.build(name)))
     theirs = {key.removesuffix(".weight") for key in model.diffusion_model.state_dict() if key.endswith(".weight")}
     # Older hosts call the weights of these norms their scale.
-    norms = {place.layer for layer, place in found.items() if layer.endswith(("norm_q", "norm_k"))}
+    norms = {place.layer for layer, place in found.items() if layer.endswith(NORMS)}
     assert {place.layer for place in found.values()} - norms == theirs - norms
     to_diffusers = getattr(comfy.utils, HOST_MAPS.get(name, ""), None)
     if to_diffusers is None:
@@ -129,7 +131,7 @@ def test_every_layer_has_its_place_in_the_hosts_model(comfyui, name):
         host, *more = (
             known[f"{layer}.weight"] if isinstance(known[f"{layer}.weight"], tuple) else [known[f"{layer}.weight"]]
         )
-        assert host == f"{place.layer}.weight" or layer.endswith(("norm_q", "norm_k"))
+        assert host == f"{place.layer}.weight" or layer.endswith(NORMS)
         _, start, rows = more[0] if more and more[0] else (0, 0, 1)
         # In units of its rows: the host takes the published sizes for granted.
         assert place.start / place.rows == start / rows
