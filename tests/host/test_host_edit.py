@@ -27,9 +27,8 @@ PHOTO = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3
 def learned(studio):
     """Of the demo model: the photo's latent, and what stage A gives for it."""
     latent = studio.encode(PHOTO)
-    return latent, studio.optimize(latent=latent, conditioning=studio.text(TEXT), steps=1, learning_rate=0.1)["result"][
-        0
-    ]
+    how = {"latent": latent, "conditioning": studio.text(CAPTION), "steps": 1}
+    return latent, studio.optimize(**how)["result"][0]
 
 
 @pytest.fixture(scope="module", params=TUNE_MODES)
@@ -84,9 +83,9 @@ def test_sample_draws_the_edit_as_the_hosts_sampler_does(studio, learned, saved)
     with torch.inference_mode():
         tuned = studio.module("nodes.host.lora").apply_update(studio.model, lora)
     anchor = studio.text(TEXT)
-    # Without guidance, which test_diffusers_edit.py has: it enlarges what differs between the two samplers' levels.
     keeping, _ = studio.keep(tuned, latent, optimized, anchor, 0.4)
     conditioning = studio.interpolate(optimized, anchor, 1.2)[0]
+    # Without guidance, which test_diffusers_edit.py has: it enlarges what differs between the two samplers' levels.
     theirs = studio.decode(studio.sample(keeping, conditioning, steps=20, cfg=1.0, latent_image=latent))[0]
     ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, num_inference_steps=20, guidance_scale=1)).copy()) / 255
     error, change = (float((ours - other.clamp(0, 1)).square().mean()) for other in (theirs, studio.decode(latent)[0]))
