@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from .adapters import SHARE_OF_OUTPUT, in_attention
+from .adapters import SHARE_OF_OUTPUT, fits, in_attention
 from .sizes import output_size, rms
 
 # A matrix's step changes the output by SHARE_OF_OUTPUT only where all inputs pull the same way; that of a bias or of a
@@ -56,6 +56,28 @@ class Weights:
             key: float(rms(weight.detach())) / (math.sqrt(weight[0].numel()) if weight.ndim > 1 else 1)
             for key, weight in self.masters.items()
         }
+
+    @classmethod
+    def restored(cls, network: nn.Module, state: dict[str, Tensor]) -> "Weights":
+        """What `state_dict` gave, added to the weights and biases of the same layers.
+
+        Raises:
+            ValueError: the network has no such layers, they are of another size, or not in its memory.
+        """
+        modules, weights = dict(network.named_modules()), cls.__new__(cls)
+        weights.owners, weights.originals, weights.masters = {}, {}, {}
+        for key, difference in state.items():
+            layer, _, suffix = key.rpartition(".")
+            name = "bias" if suffix == "diff_b" else "weight"
+            if layer not in modules or not fits(modules[layer], difference, bias=name == "bias"):
+                raise ValueError(f"The weights do not fit this model at {layer}: load the model that was tuned.")
+            original = modules[layer]._parameters[name]
+            if original.is_meta:
+                raise ValueError("This model's layers are not in memory, and full weights were tuned: offload less.")
+            weights.owners[f"{layer}.{name}"], weights.originals[f"{layer}.{name}"] = (modules[layer], name), original
+            tuned = original.detach().float() + difference.to(original.device, torch.float32)
+            weights.masters[f"{layer}.{name}"] = tuned.to(original.dtype)
+        return weights
 
     def parameters(self) -> list[Tensor]:
         return list(self.masters.values())

@@ -7,6 +7,7 @@ from ..imagic import edit_file
 from . import inputs, origin, pictures
 from .contact_sheet import Cell, contact_sheet
 from .host import edits
+from .host.denoiser import latent_channels
 from .host.lora import of_this_model
 from .host.progress import preview, text_sender
 
@@ -42,6 +43,15 @@ class SaveEdit:
                     },
                 ),
             },
+            "optional": {
+                "latent": (
+                    "LATENT",
+                    {
+                        "tooltip": "The photo, from VAE Encode. With it, the edit opens in Python without the photo's "
+                        "file."
+                    },
+                ),
+            },
             "hidden": {"node_id": "UNIQUE_ID", "graph": "PROMPT"},
         }
 
@@ -54,8 +64,12 @@ class SaveEdit:
             return str(error)
 
     @inputs.checked
-    def save(self, model, optimized, anchor, lora, source, name, node_id=None, graph=None):
+    def save(self, model, optimized, anchor, lora, source, name, latent=None, node_id=None, graph=None):
         of_this_model(model, lora)
+        kept = None
+        if latent is not None:
+            samples = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
+            kept = model.model.process_latent_in(samples).float()
         optimized_tensors, optimized_rest = _split("optimized", optimized)
         anchor_tensors, anchor_rest = _split("anchor", anchor)
         (photo, *_) = pictures.to_pictures(source)
@@ -68,6 +82,7 @@ class SaveEdit:
             update=lora,
             preview=(pictures.to_image(small)[0] * 255).round().to(torch.uint8),
             base=edits.base_of(model),
+            photo=kept,
             about={
                 "base": origin.checkpoint(graph, node_id),
                 "settings": origin.settings(graph, node_id),

@@ -43,7 +43,8 @@ def load(settings: Settings) -> Any:
     from ..diffusers import load_pipeline
 
     torch.set_num_threads(settings.threads)
-    pipeline = load_pipeline(settings.model, device=settings.device, dtype=settings.dtype, offload=settings.offload)
+    how = {"device": settings.device, "dtype": settings.dtype, "offload": settings.offload, "config": settings.config}
+    pipeline = load_pipeline(settings.model, **how)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

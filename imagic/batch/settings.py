@@ -20,6 +20,7 @@ class Settings:
     device: str = "auto"
     dtype: str = "auto"
     offload: str = "none"
+    config: str | None = None  # a folder that tells the sizes of a model of one file
     recipe: str = "default"  # or "paper", see `bench.paper`
     instant: bool = False  # a caption in the place of a tuning
     embedding_steps: int | None = None  # None for the method's own

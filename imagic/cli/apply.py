@@ -1,6 +1,7 @@
 """Draw from an edit that was saved: another strength, seed or sentence. Nothing is trained.
 
-The file is one that `imagic edit --save-edit` or `ImagicEdit.save` wrote, and the model the one it was learned with.
+The file is one that `imagic edit --save-edit`, `ImagicEdit.save` or ComfyUI's Save Imagic Edit wrote, and the model
+the one it was learned with. ComfyUI's may hold a small picture of the photo alone: then give --photo as well.
 
 examples:
   imagic apply dog.safetensors --model sd15.safetensors --strength 1.4 --photo dog.jpg -o more.png
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
     from ..diffusers import ImagicEdit
 
-    edit = ImagicEdit.load(options.edit, pipeline)
+    edit = ImagicEdit.load(options.edit, pipeline, photo)
     picture = arguments.draw(edit, options.sentence, drawing, photo)
     files.write_picture(picture, output, kind, None if photo is None else photo.info.get("icc_profile"))
     print(output)

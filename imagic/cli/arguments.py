@@ -13,6 +13,11 @@ def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None
     """--model, and where and how it runs."""
     group = parser.add_argument_group("model")
     group.add_argument("--model", required=required, metavar="NAME", help=MODEL)
+    group.add_argument(
+        "--config",
+        metavar="FOLDER",
+        help="for a .safetensors checkpoint: a diffusers folder of its kind, so that nothing comes from the hub",
+    )
     group.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: the best there is)")
     group.add_argument(
         "--dtype",
@@ -60,7 +65,8 @@ def load(options: argparse.Namespace) -> Any:
     """
     from ..diffusers import load_pipeline
 
-    return load_pipeline(options.model, device=options.device, dtype=options.dtype, offload=options.offload)
+    how = {name: getattr(options, name) for name in ("device", "dtype", "offload", "config")}
+    return load_pipeline(options.model, **how)
 
 
 def sampling(options: argparse.Namespace) -> dict[str, Any]:

@@ -129,6 +129,7 @@ def _diffusers(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset
         device=options.device,
         dtype=options.dtype,
         offload=options.offload,
+        config=options.config,
         instant=options.instant,
         embedding_steps=options.embedding_steps,
         tuning_steps=options.tuning_steps,

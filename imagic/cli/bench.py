@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
         device=options.device,
         dtype=options.dtype,
         offload=options.offload,
+        config=options.config,
         embedding_steps=options.embedding_steps,
         tuning_steps=options.tuning_steps,
         num_inference_steps=checks.integer("--num-inference-steps", options.num_inference_steps, 1, 1000),

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from ..fingerprint import Fingerprint, fingerprint
 from ..interpolation import interpolate
 from ..region import edit_region
 from ..training import History
-from . import lora_names, options, pictures
+from ..weights import Weights
+from . import host_edit, lora_names, options, pictures
 from .borrowing import borrowed
 from .denoiser import DiffusersDenoiser
 from .families import family_of
@@ -28,6 +29,7 @@ from .images import OUTPUT_TYPES, as_region, from_latent
 from .sampling import sample_edit
 
 PREVIEW_SIZE = 256
+_CPU = torch.device("cpu")
 
 
 @dataclass(repr=False)
@@ -39,13 +41,14 @@ class ImagicEdit:
     prompt: str  # that stage A started from
     anchor: Conditioning  # its embedding
     optimized: Conditioning
-    update: dict[str, Tensor]  # the LoRA, by layer of the pipeline's network
+    update: dict[str, Tensor]  # by layer of the pipeline's network: a LoRA, or what ComfyUI tuned of the full weights
     histories: tuple[History, ...] = ()  # of stages A and B; not kept in files
+    guidance_scale: float | None = None  # that it was learned with, where it is an input of the network
 
     def __repr__(self) -> str:
         height, width = (length * self.pipeline.vae_scale_factor for length in self.photo.shape[-2:])
-        layers = sum(name.endswith(".alpha") for name in self.update)
-        learned = f"a LoRA of {layers} layers" if layers else "nothing tuned"
+        layers = len({name.partition(".lora_")[0] for name in self.update if ".lora_" in name})
+        learned = f"a LoRA of {layers} layers" if layers else "full weights" if self.update else "nothing tuned"
         kind = type(self.pipeline).__name__
         return f"ImagicEdit({checks.quoted(repr(self.prompt))}, {width} x {height} pixels, {learned} for {kind})"
 
@@ -72,7 +75,8 @@ class ImagicEdit:
             prompt: another target than the text the edit was learned with.
             negative_prompt: what guidance leads away from, in the place of an empty text.
             num_inference_steps: of a deterministic sampler over the noise levels of the pipeline's own scheduler.
-            guidance_scale: classifier-free, or what a network distilled from it is given; default: the family's usual.
+            guidance_scale: classifier-free, or what a network distilled from it is given; default: that of the
+                edit, else the family's usual.
             generator: of the noise. Default: seeded with 0, so that the same call gives the same picture.
             threshold: how large a change must be to be drawn, as a share of the largest, see `region`, 0..0.95.
             mask_image: where the photo may change, in the place of a region that the model finds: what `region` gave,
@@ -101,7 +105,8 @@ class ImagicEdit:
         with self._tuned() as denoiser, self.pipeline.progress_bar(total=steps) as bar:
             bar.set_description("Drawing")
             wanted, empty = self._texts(denoiser, prompt, negative_prompt)
-            guidance = denoiser.family.guidance if guidance_scale is None else guidance_scale
+            usual = denoiser.family.guidance if self.guidance_scale is None else self.guidance_scale
+            guidance = usual if guidance_scale is None else guidance_scale
             denoiser.family.guidance = guidance
             start, end = self._ends(denoiser, wanted)
             photo = self.photo.to(denoiser.device)
@@ -162,12 +167,16 @@ class ImagicEdit:
         path = options.file_path(path)
         if not self.update:
             raise ValueError("This edit learned nothing that a file could keep: make it by tune, not by instant.")
+        if not all(key.endswith(lora_names.SUFFIXES) for key in self.update):
+            raise ValueError("This edit has full weights, which save does not write: copy the file that it came from.")
         picture = pictures.decode(self.pipeline, self.photo.to(self.pipeline._execution_device))
         size = picture.size
         picture.thumbnail((PREVIEW_SIZE, PREVIEW_SIZE))
         family = family_of(self.pipeline)
         kind = type(self.pipeline).__name__
+        rest = {} if self.guidance_scale is None else {"guidance": self.guidance_scale}
         about = {"pipeline": kind, "base": str(self.pipeline.config.get("_name_or_path") or kind)}
+        about |= {"text": self.prompt, "size": size, "settings": [], "optimized": rest, "anchor": rest}
         edit = edit_file.Edit(
             optimized=self.optimized,
             anchor=self.anchor,
@@ -175,33 +184,48 @@ class ImagicEdit:
             preview=torch.from_numpy(np.array(picture)),
             base=_fingerprint(family.network),
             photo=self.photo,
-            about={**about, "text": self.prompt, "size": size, "settings": [], "optimized": {}, "anchor": {}},
+            about=about,
         )
         edit_file.save(edit, path, as_lora=True)
 
     @classmethod
-    def load(cls, path: str | Path, pipeline: DiffusionPipeline) -> "ImagicEdit":
-        """Read an edit that `save` wrote, to go on with on the pipeline that it was learned with.
+    def load(
+        cls,
+        path: str | Path,
+        pipeline: DiffusionPipeline,
+        image: Image.Image | np.ndarray | Tensor | None = None,
+    ) -> "ImagicEdit":
+        """Read an edit that `save` or ComfyUI's Save Imagic Edit wrote, to go on with on the model that was tuned.
 
         Warns if the pipeline's network is of the same layout but has other weights.
 
+        Args:
+            image: the photo, as `tune` takes it, for files of ComfyUI that hold a small picture of it alone.
+
         Raises:
-            NotAnEdit: the file cannot be read, or ComfyUI's nodes wrote it.
-            ValueError: the pipeline's network is of another kind.
+            NotAnEdit: the file cannot be read, or lacks the photo, or its text is none for the pipeline.
+            ValueError: the pipeline's network is of another kind, or the image has another shape.
         """
         path, family = options.file_path(path), family_of(pipeline)
         size = sum(weight.numel() for weight in family.network.parameters())
         saved, name = edit_file.load(path, size), path.name
-        if saved.photo is None or "text" not in saved.about:
-            raise edit_file.NotAnEdit(f"{name} was saved by Save Imagic Edit: load it in ComfyUI.")
-        base = _fingerprint(family.network)
-        if not saved.base.same_kind(base):
-            raise ValueError(f"{name} was tuned on another kind of model, {saved.about['base']}: load that pipeline.")
+        told = saved.about["base"] or "an unknown checkpoint"
+        if "pipeline" in saved.about:
+            base = _fingerprint(family.network)
+            if not saved.base.same_kind(base):
+                raise ValueError(f"{name} was tuned on another kind of model, {told}: load that pipeline.")
+            saved.update = lora_names.from_file(saved.update, family.network, family.part)
+        else:
+            base = host_edit.base_of(family)
+            saved = host_edit.translated(saved, name, family)
+        _tuning(family.network, saved.update)  # to refuse one of another model
         if not saved.base.same_weights(base):
-            warnings.warn(f"{name} was tuned on {saved.about['base']}, and this is another model.", stacklevel=2)
-        update = lora_names.from_file(saved.update, family.network, family.part)
-        LoRA.restored(family.network, update, torch.device("cpu"))  # to refuse one of another model
-        return cls(pipeline, saved.photo, saved.about["text"], saved.anchor, saved.optimized, update)
+            warnings.warn(f"{name} was tuned on {told}, and this is another model.", stacklevel=2)
+        photo, about = saved.photo, saved.about
+        if photo is None:
+            photo = pictures.encode(pipeline, host_edit.picture_of(saved, name, image), family.multiple)
+        guidance = about.get("optimized", {}).get("guidance")
+        return cls(pipeline, photo, about["text"], saved.anchor, saved.optimized, saved.update, (), guidance)
 
     def _texts(
         self, denoiser: DiffusersDenoiser, prompt: str | None, negative_prompt: str | None
@@ -223,12 +247,22 @@ class ImagicEdit:
     @contextmanager
     def _tuned(self) -> Iterator[DiffusersDenoiser]:
         """The pipeline as a denoiser, with what was tuned."""
-        with borrowed(self.pipeline, self.photo) as denoiser:
-            if not self.update:
-                yield denoiser
-                return
-            with LoRA.restored(denoiser.network, self.update, denoiser.device).attached():
-                yield denoiser
+        with borrowed(self.pipeline, self.photo) as denoiser, ExitStack() as stack:
+            for part in _tuning(denoiser.network, self.update, denoiser.device):
+                stack.enter_context(part.attached())
+            yield denoiser
+
+
+def _tuning(network: torch.nn.Module, update: dict[str, Tensor], device: torch.device = _CPU) -> list[LoRA | Weights]:
+    """What was tuned, ready to be attached.
+
+    Raises:
+        ValueError: the network has no such layers, or they are of another size.
+    """
+    low_rank = {key: tensor for key, tensor in update.items() if key.endswith(lora_names.SUFFIXES)}
+    full = {key: tensor for key, tensor in update.items() if key not in low_rank}
+    parts: list[LoRA | Weights] = [LoRA.restored(network, low_rank, device)] if low_rank else []
+    return [*parts, Weights.restored(network, full)] if full else parts
 
 
 def _on(conditioning: Conditioning, device: torch.device) -> Conditioning:

@@ -1,20 +1,19 @@
 """A photo of any size: the part that a model draws, and the edit put back into it."""
 
 import numpy as np
-import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 from torch import Tensor
 
 from .. import checks
-from ..cropping import Box, cut_out, part_size
+from ..cropping import Box, part_size
 from ..part_region import part_region
 from ..resampling import resize
 from ..restoring import restore
 from . import pictures
 from .edit import ImagicEdit
 from .families import family_of
-from .images import as_picture, as_region
+from .images import as_picture, as_region, resized, to_picture, to_values
 
 
 def native_size(pipeline: DiffusionPipeline) -> int:
@@ -40,10 +39,7 @@ def fitted(
     unit = pipeline.vae_scale_factor * family_of(pipeline).multiple
     size = native_size(pipeline) if size is None else checks.integer("size", size, unit, 8192)
     photo = as_picture("image", image)
-    width, height = part_size(*photo.size, size, unit)
-    if photo.size == (width, height):
-        return photo
-    return _to_picture(cut_out(_to_tensor(photo), Box(0, 0, *photo.size), width, height))
+    return resized(photo, *part_size(*photo.size, size, unit))
 
 
 def restored(
@@ -63,24 +59,14 @@ def restored(
     Raises:
         ValueError: one of them is no picture.
     """
-    photo, after = (_to_tensor(as_picture(name, one)) for name, one in (("image", image), ("edited", edited)))
+    photo, after = (to_values(as_picture(name, one)) for name, one in (("image", image), ("edited", edited)))
     # What the autoencoder loses of the photo is no change.
-    before = _to_tensor(pictures.decode(edit.pipeline, edit.photo.to(edit.pipeline._execution_device)))
+    before = to_values(pictures.decode(edit.pipeline, edit.photo.to(edit.pipeline._execution_device)))
     if isinstance(mask_image, Tensor) and mask_image.shape[2:] == edit.photo.shape[2:]:
         found = as_region("mask_image", mask_image, edit.photo).cpu().reshape(edit.photo.shape[-2:])
         region = {"part_region": part_region(found, *before.shape[:2], reach=0)}
     else:
-        painted = _to_tensor(as_picture("mask_image", mask_image).convert("L"))
+        painted = to_values(as_picture("mask_image", mask_image).convert("L"))
         region = {"region": resize(painted[..., None], *photo.shape[:2])[..., 0].clamp(0, 1)}
     whole = Box(0, 0, photo.shape[1], photo.shape[0])
-    return _to_picture(restore(photo, whole, after, before=before, align=False, **region).picture)
-
-
-def _to_tensor(picture: Image.Image) -> Tensor:
-    """[H, W] or [H, W, 3], 0..1."""
-    return torch.from_numpy(np.array(picture)).float() / 255
-
-
-def _to_picture(values: Tensor) -> Image.Image:
-    """Of [H, W, 3], 0..1."""
-    return Image.fromarray((values * 255).round().byte().numpy())
+    return to_picture(restore(photo, whole, after, before=before, align=False, **region).picture)

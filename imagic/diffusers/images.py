@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import checks
+from ..cropping import Box, cut_out
 from ..photo import normalized
 from . import pictures
 
@@ -70,6 +71,23 @@ def as_region(name: str, mask: Any, latent: Tensor) -> Tensor:
         return mask.float()
     white = as_picture(name, mask).convert("L").resize(shape[:-3:-1], Image.Resampling.BOX)
     return torch.from_numpy(np.asarray(white, dtype=np.float32) / 255).expand(shape).clone()
+
+
+def to_values(picture: Image.Image) -> Tensor:
+    """[H, W, 3], 0..1."""
+    return torch.from_numpy(np.array(picture)).float() / 255
+
+
+def to_picture(values: Tensor) -> Image.Image:
+    """Of [H, W, 3], 0..1."""
+    return Image.fromarray((values * 255).round().byte().numpy())
+
+
+def resized(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """An RGB picture in another size; the same one where it has that size."""
+    if picture.size == (width, height):
+        return picture
+    return to_picture(cut_out(to_values(picture), Box(0, 0, *picture.size), width, height))
 
 
 def from_latent(pipeline: DiffusionPipeline, latent: Tensor, output_type: str) -> Image.Image | np.ndarray | Tensor:

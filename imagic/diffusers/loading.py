@@ -8,6 +8,7 @@ from pathlib import Path
 import diffusers
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.loaders.single_file_utils import SingleFileComponentError
 from safetensors import SafetensorError, safe_open
 
 from .. import checks
@@ -25,7 +26,9 @@ ONE_FILE = {
 }
 
 
-def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto", offload: str = "none") -> DiffusionPipeline:
+def load_pipeline(
+    model: str, *, device: str = "auto", dtype: str = "auto", offload: str = "none", config: str | None = None
+) -> DiffusionPipeline:
     """A text-to-image pipeline, ready to be edited with.
 
     Args:
@@ -36,6 +39,8 @@ def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto", offl
             older ones, else float32.
         offload: what waits in main memory until it is needed: "none", "model" for whole parts or "sequential" for
             single layers, the slowest. Both need a GPU, and accelerate.
+        config: a diffusers folder of the same kind, for a checkpoint of one file: such a file has no tokenizer and no
+            sizes of its parts, which else come from the hub, once. Weights there are not read.
 
     Raises:
         ValueError: there is no such model or device, or an argument is none that it takes.
@@ -45,7 +50,7 @@ def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto", offl
     checks.choice("offload", offload, OFFLOADS)
     if offload != "none" and place.type == "cpu":
         raise ValueError(f"offload is {offload!r}, which needs a GPU, and this runs on the CPU: leave it at none.")
-    pipeline = _load(model, kind)
+    pipeline = _load(model, kind, config)
     if offload == "none":
         return pipeline.to(place)
     offloaded = pipeline.enable_model_cpu_offload if offload == "model" else pipeline.enable_sequential_cpu_offload
@@ -74,7 +79,7 @@ def _dtype(dtype: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
+def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
     checks.text("model", model)
     path = Path(model)
     if model == DEMO:
@@ -83,7 +88,7 @@ def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
         pipeline = demo.pipeline()
         return pipeline if dtype == torch.float32 else pipeline.to(dtype)
     if path.suffix == ".safetensors":
-        return _one_file(path, dtype)
+        return _one_file(path, dtype, config)
     if path.is_dir() and not (path / "model_index.json").is_file():
         raise ValueError(f"model is the folder {checks.shown(model)}, which has no model_index.json: name its parent.")
     try:
@@ -98,7 +103,7 @@ def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
         ) from None
 
 
-def _one_file(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
+def _one_file(path: Path, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
     if not path.is_file():
         raise ValueError(f"model is {checks.shown(str(path))}: there is no such file.")
     try:
@@ -111,11 +116,35 @@ def _one_file(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
         raise ValueError(
             f"{path.name} is no checkpoint of Stable Diffusion, SDXL, SD3 or Flux: use one, or a diffusers folder."
         )
+    if config is not None:
+        _check_config(path.name, kind, config)
     try:
         with _quiet():
-            return getattr(diffusers, kind).from_single_file(str(path), torch_dtype=dtype)
-    except (OSError, ValueError) as error:  # the sizes of its parts and its tokenizer are no part of such a file
-        raise ValueError(f"{path.name} needs its configuration from the hub, once: {_first_line(error)}") from None
+            return getattr(diffusers, kind).from_single_file(str(path), torch_dtype=dtype, config=config)
+    except SingleFileComponentError as error:
+        raise ValueError(
+            f"{path.name} is no whole checkpoint, with text encoder and autoencoder ({_first_line(error)}): use a "
+            "diffusers folder."
+        ) from None
+    except (OSError, ValueError) as error:
+        if config is not None:
+            raise ValueError(f"{path.name} does not fit {checks.shown(config)}: {_first_line(error)}") from None
+        raise ValueError(
+            f"{path.name} has no tokenizer and no sizes of its parts, and the Hugging Face hub, which has them, cannot "
+            "be reached: connect to it once, or name a diffusers folder of the same kind as config (--config)."
+        ) from None
+
+
+def _check_config(name: str, kind: str, config: str) -> None:
+    """Raises ValueError unless the folder is of this kind of pipeline."""
+    if not Path(checks.text("config", config), "model_index.json").is_file():
+        raise ValueError(f"config is {checks.shown(config)}, no diffusers folder: name one that has model_index.json.")
+    other = DiffusionPipeline.load_config(config).get("_class_name")
+    if other != kind:
+        raise ValueError(
+            f"config is {checks.shown(config)}, a folder of {checks.quoted(str(other))}, and {name} is a checkpoint of "
+            f"{kind}: name a folder of that kind."
+        )
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def reference() -> dict:
     }
 
 
-def disturbed(name: str, kind: str, arguments: tuple[str, ...], kill_one: Callable[[Batch], None]) -> dict:
+def disturbed(name: str, kind: str, arguments: tuple[str, ...], kill_one: Callable[[Batch], object]) -> dict:
     """A worker is killed after a third, all of it after two thirds, and then it goes on."""
     manifest, expected = good_and_bad()
     output = WORK / name
@@ -79,13 +79,13 @@ def disturbed(name: str, kind: str, arguments: tuple[str, ...], kill_one: Callab
 
 
 def local() -> dict:
-    found = disturbed("local", "local", (*world.QUICK, *TWO), lambda batch: batch.workers("local")[0].kill())
+    found = disturbed("local", "local", (*world.QUICK, *TWO), lambda batch: batch.kill_worker("local"))
     return found | {"bytes_equal": digests(WORK / "local") == digests(WORK / "reference")}
 
 
 def ray() -> dict:
     arguments = (*world.QUICK, *TWO, "--engine", "ray")
-    found = disturbed("ray", "ray", arguments, lambda batch: batch.workers("ray")[0].kill())
+    found = disturbed("ray", "ray", arguments, lambda batch: batch.kill_worker("ray"))
     return found | {"bytes_equal": digests(WORK / "ray") == digests(WORK / "reference")}
 
 

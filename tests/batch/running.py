@@ -39,7 +39,20 @@ class Batch:
         end = time.monotonic() + seconds
         while self.process.poll() is None and len(done(self.output)) < rows:
             assert time.monotonic() < end, self.log.read_text()
-            time.sleep(0.2)
+            time.sleep(0.02)
+
+    def kill_worker(self, kind: str) -> int:
+        """Kill one of the processes that hold a model, and tell how many rows were done by then.
+
+        What hands out the work stands still meanwhile: a quick batch could end while its workers are looked for.
+        """
+        assert self.process.poll() is None, f"It was over before a worker was killed:\n{self.log.read_text()}"
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            self.workers(kind)[0].kill()
+            return len(done(self.output))
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def workers(self, kind: str) -> list[psutil.Process]:
         """The processes that hold a model."""

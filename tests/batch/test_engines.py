@@ -73,7 +73,7 @@ def test_a_full_disk_a_killed_worker_and_a_killed_run(manifest, reference, tmp_p
     assert set(done(output)) == set(digests(output))
     batch = Batch(manifest, output, *world.QUICK, "--workers", "2")
     batch.wait_for(8)
-    batch.workers("local")[0].kill()
+    assert batch.kill_worker("local") < len(EXPECTED)
     batch.wait_for(14)
     batch.kill()
     assert len(done(output)) < len(EXPECTED)
@@ -88,7 +88,7 @@ def test_ray_with_a_lost_worker(manifest, reference, tmp_path):
     output = tmp_path / "out"
     batch = Batch(manifest, output, *world.QUICK, "--engine", "ray", "--workers", "2", "--send-photos")
     batch.wait_for(3)
-    batch.workers("ray")[0].kill()
+    assert batch.kill_worker("ray") < len(EXPECTED)
     assert batch.finish() == 3, batch.log.read_text()
     assert digests(output) == digests(reference)
     assert failures(output) == failures(reference)

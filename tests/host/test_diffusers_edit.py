@@ -108,16 +108,21 @@ class Storage(dict):
         return torch.zeros(1)
 
 
-@pytest.mark.parametrize("tune_mode", ["LoRA", "LoRA all layers"])
-@pytest.mark.parametrize("name", KNOWN)
-def test_the_hosts_lora_loader_knows_every_layer(comfyui, name, tune_mode, caplog):
+def host_model(name: str, device: str = "meta"):
+    """The host's model of a tiny pipeline's kind."""
     kind, config = MODELS[name]
     if kind == "Flux":
         # Its parameters are a fixed set, which has grown from host to host.
         known = importlib.import_module("comfy.ldm.flux.model").FluxParams.__dataclass_fields__
         config = {key: value for key, value in config.items() if key in known or key == "image_model"}
     host_config = getattr(comfy.supported_models, kind)({**config})
-    model = host_config.get_model(Storage(), prefix="model.diffusion_model.", device=torch.device("meta"))
+    return host_config.get_model(Storage(), prefix="model.diffusion_model.", device=torch.device(device))
+
+
+@pytest.mark.parametrize("tune_mode", ["LoRA", "LoRA all layers"])
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_hosts_lora_loader_knows_every_layer(comfyui, name, tune_mode, caplog):
+    model = host_model(name)
     pipeline = pipelines.build(name)
     denoiser = DiffusersDenoiser(pipeline)
     lora = LoRA(denoiser.network, 4, 0, only_attention=tune_mode == "LoRA")
