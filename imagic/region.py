@@ -13,10 +13,15 @@ from .levels import standard_levels
 from .objective import samples_per_forward
 
 # A single noise makes the model see things; over a dozen, only what the two texts disagree on is left (DiffEdit, arXiv
-# 2210.11427). Cleaner levels show edges only, noisier ones nothing.
-PAIRS = 12
+# 2210.11427). Levels as quantiles of the standard ones, see `levels`: cleaner ones show edges only.
+PAIRS = 16
 FORWARD_EQUIVALENTS = 2 * PAIRS  # each under both texts
-CLEANEST, NOISIEST = 0.3, 0.8  # quantiles of the standard levels, see `levels`
+CLEANEST, NOISIEST = 0.3, 0.95
+# Beyond this the model sees the layout alone. That tells an edit of the whole picture, but not where a hat goes.
+NOISIEST_LOCAL = 0.8
+# An edit of the whole picture, such as another style or place, changes even the fifth of it that changes least by more
+# than a tenth of what the model cannot explain of the photo, at the usual threshold of 0.4.
+LEAST_CHANGED, WHOLE = 0.2, 0.1 / 0.4
 # Of the shorter side, over which a change is averaged: less than what photos are edited in, a hat or a face, more than
 # the noise of single positions. At least two positions, for a single one averages nothing.
 WINDOW = 1 / 16
@@ -39,7 +44,8 @@ def edit_region(
     Args:
         latent: the photo, [1, C, ...], in the model's scale.
         threshold: how large a change must be to count, as a share of the largest; 0 counts all. An edit of the whole
-            picture, a style say, changes it by about the same everywhere, and its region is the whole picture.
+            picture, a style or another place, counts everywhere: it is one if nearly every position changes by more
+            than a quarter of the threshold times what the model cannot explain of the photo.
         seed: of the noise.
         on_evaluation: called after every evaluation of the network with how many latents it took, in all
             `FORWARD_EQUIVALENTS`; what it raises ends the search.
@@ -52,9 +58,8 @@ def edit_region(
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((PAIRS, *latent.shape[1:]), generator=generator).to(latent.device)
-    position = (torch.arange(PAIRS) + 0.5) / PAIRS
-    levels = standard_levels(denoiser, CLEANEST + (NOISIEST - CLEANEST) * position).to(latent.device)
-    change = torch.zeros_like(latent)
+    quantile = CLEANEST + (NOISIEST - CLEANEST) * (torch.arange(PAIRS) + 0.5) / PAIRS
+    levels = standard_levels(denoiser, quantile).to(latent.device)
     size = samples_per_forward(latent)
 
     def predicted(noisy: Tensor, sigma: Tensor, text: Conditioning) -> Tensor:
@@ -62,12 +67,35 @@ def edit_region(
         on_evaluation(len(noisy))
         return clean
 
-    for part, sigma in zip(noise.split(size), levels.split(size), strict=True):
+    change, share = torch.zeros_like(latent), torch.zeros_like(latent[:, :1])
+    for part, sigma, place in zip(noise.split(size), levels.split(size), quantile.split(size), strict=True):
         noisy = denoiser.add_noise(latent, part, sigma)
         wanted, there = (predicted(noisy, sigma, text) for text in (target, optimized))
-        change += (wanted - there).sum(0, keepdim=True)
+        share += relative_size(wanted - there, latent - there).square().mean(0, keepdim=True) * len(part) / PAIRS
+        change += (wanted - there)[(place <= NOISIEST_LOCAL).to(latent.device)].sum(0, keepdim=True)
     finite("What the model predicts for this photo", change, "run the model in fp32 or bf16")
-    return region_of(change, threshold)
+    return torch.ones_like(share) if is_whole(share.sqrt(), threshold) else region_of(change, threshold)
+
+
+def relative_size(change: Tensor, unexplained: Tensor) -> Tensor:
+    """How large a change is around each position, in sizes of what the model cannot explain of the photo.
+
+    It means the same in every latent, and at every noise level, where both grow with the noise.
+
+    Args:
+        change: between the predictions under two texts, [N, C, ..., H, W], each at a noise level of its own.
+        unexplained: the photo less the prediction under its own text, of the same shape.
+
+    Returns:
+        [N, 1, ..., H, W].
+    """
+    size = unexplained.flatten(1).square().mean(1).sqrt().clamp_min(torch.finfo(change.dtype).tiny)
+    return local_size(change) / size.view(-1, *[1] * (change.ndim - 1))
+
+
+def is_whole(share: Tensor, threshold: float) -> bool:
+    """Whether an edit that changes each position by such a share, a `relative_size`, is one of the whole picture."""
+    return bool(torch.quantile(share.flatten(), LEAST_CHANGED) > WHOLE * threshold)
 
 
 def region_of(change: Tensor, threshold: float) -> Tensor:
