@@ -27,7 +27,6 @@ ROOT = Path(__file__).absolute().parent.parent
 ASSETS = ROOT / "assets"
 PHOTO, SENTENCE = ROOT / "demo" / "photo.png", "a brown dog sitting in the snow wearing a hat"
 SEED, PER_KIND = 20221017, 2  # the day the paper appeared: neither EditBench's pairs nor those that settings come from
-WHOLE = ("background", "style")  # attributes that change the light or the whole picture, for which the help says 0
 VERDICTS = ("complete", "right in part", "missed")
 STRENGTHS, DEFAULT = (0, 0.4, 0.8, 1, 1.2, 1.4), 1.2
 
@@ -36,11 +35,9 @@ STRENGTHS, DEFAULT = (0, 0.4, 0.8, 1, 1.2, 1.4), 1.2
 class Row:
     """A photo, the sentence, and what came of it."""
 
-    attribute: str
     sentence: str
     photo: Image.Image
     edited: Image.Image
-    freed: Image.Image  # with a threshold of 0, which lets the whole picture change
     figures: Figures
 
     @property
@@ -60,15 +57,14 @@ def pairs() -> list[Pair]:
 
 
 def draw(model: DiffusionPipeline, pair: Pair) -> Row:
-    """One edit with the default settings, and with a threshold of 0."""
+    """One edit with the default settings."""
     photo, sentence = Image.fromarray(pair.source), pair.edit.target_caption
     print(sentence, flush=True)
-    edit = tune(model, photo, sentence)
-    edited, freed = edit.sample(), edit.sample(threshold=0)
+    edited = tune(model, photo, sentence).sample()
     ceiling = pictures.decode(model, pictures.encode(model, Image.fromarray(pair.truth), multiple=8))
     seen = classifier.predict(classifier.load(), np.array(edited)[None])
     judged = figures(pair, np.asarray(edited), np.asarray(ceiling), {name: values[0] for name, values in seen.items()})
-    return Row(pair.edit.attribute, sentence, photo, edited, freed, judged)
+    return Row(sentence, photo, edited, judged)
 
 
 def nearer_half(rows: Sequence[Row]) -> list[Row]:
@@ -85,9 +81,6 @@ def write(rows: Sequence[Row], strengths: Mapping[float, Image.Image]) -> None:
     """
     everything = [(("photo", row.photo), (row.verdict, row.edited)) for row in rows]
     posters.sheet(everything, [row.sentence for row in rows]).save(ASSETS / "gallery.jpg", quality=88)
-    whole = [row for row in rows if row.attribute in WHOLE]
-    freed = [(("photo", row.photo), ("default", row.edited), ("keep 0", row.freed)) for row in whole]
-    posters.sheet(freed, [row.sentence for row in whole], panel=128).save(ASSETS / "gallery-whole.jpg", quality=88)
     frames = posters.wipe([(row.sentence, row.photo, row.edited) for row in nearer_half(rows)])
     posters.save_animation(frames, ASSETS / "before-after.gif")
     dial = posters.dial(list(strengths.items()), SENTENCE, DEFAULT)

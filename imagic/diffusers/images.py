@@ -74,7 +74,7 @@ def as_region(name: str, mask: Any, latent: Tensor) -> Tensor:
 
 
 def to_values(picture: Image.Image) -> Tensor:
-    """[H, W, 3], 0..1."""
+    """[H, W, 3], 0..1; [H, W] of a grey one."""
     return torch.from_numpy(np.array(picture)).float() / 255
 
 

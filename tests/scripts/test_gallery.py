@@ -16,7 +16,7 @@ def row(short: float, success: bool = True, share: float = 0.5) -> gallery.Row:
     known = dict.fromkeys((field.name for field in dataclasses.fields(Figures)), None)
     figures = Figures(**known | {"whole_psnr": 30 - short, "whole_ceiling_psnr": 30.0, "target": success, "kept": True})
     figures = dataclasses.replace(figures, changed_share=share)
-    return gallery.Row("colour", f"short by {short}", RED, BLUE, BLUE, figures)
+    return gallery.Row(f"short by {short}", RED, BLUE, figures)
 
 
 def test_every_kind_has_as_many_edits_drawn_apart_from_the_bench_and_from_development():
