@@ -117,7 +117,7 @@ def runs_and_forgets(run: Callable[[], object], kind: str) -> None:
     assert failed == (kind != "done")
 
 
-CASES = {name: ENDINGS for name in ASK_THE_MODEL} | {name: ("done",) for name in OTHERS}
+CASES = dict.fromkeys(ASK_THE_MODEL, ENDINGS) | dict.fromkeys(OTHERS, ("done",))
 
 
 @pytest.mark.parametrize("name", CASES)
