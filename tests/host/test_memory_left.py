@@ -140,7 +140,7 @@ def test_after_a_second_run_as_much_is_alive_as_after_the_first(studio, runs, na
         gc.enable()
 
 
-EDITS = int(os.environ.get("EDITS", 8))
+EDITS = int(os.environ.get("EDITS", 5))
 # MB an edit. Over few, what is loaded once counts as well, yet less than the smallest activation that one could leave.
 GROWTH = 0.1 if EDITS >= 60 else 1.0
 
