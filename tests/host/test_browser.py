@@ -11,6 +11,7 @@ from scripts import browser, workflow
 
 from .webpage import (
     APP,
+    drawn,
     drop_first_hit,
     finished,
     folder_of,
@@ -83,7 +84,7 @@ def test_a_template_opens_large_enough_to_read_and_queues_what_its_file_says(pag
         found = zoom(page)
         experience.setdefault("templates", {}).setdefault(title, {})["zoom"] = round(found, 2)
         assert found >= LEAST_ZOOM or server.host.version == "0.3.64"
-    page.wait_for_timeout(1000)
+    drawn(page)
     page.screenshot(path=pictures / f"{title}.png")
 
 
@@ -120,7 +121,7 @@ def test_search_finds_the_node_and_dropped_on_an_empty_page_it_edits(page, serve
     wait_until(lambda: len(finished(server)) > before, 180)
     page.wait_for_timeout(1500)
     page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
-    page.wait_for_timeout(1000)
+    drawn(page)
     page.screenshot(path=pictures / "dropped.png")
     outputs = finished(server)[-1]["outputs"]
     preview = page.evaluate("app.graph._nodes.find(({type}) => type === 'PreviewImage').id")

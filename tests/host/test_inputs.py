@@ -236,7 +236,9 @@ def cases(studio, good: dict):
         node = draw.choice(sorted({node for node, _ in pools}))
         names = [name for other, name in pools if other == node]
         chosen = draw.sample(names, draw.randint(1, min(3, len(names))))
-        yield node, {name: sent(node, draw.choice(pools[node, name])) for name in chosen}
+        changes = {name: sent(node, draw.choice(pools[node, name])) for name in chosen}
+        if len(changes) > 1:  # one alone was sent above
+            yield node, changes
 
 
 def not_finite(value) -> bool:

@@ -46,6 +46,11 @@ def open_template(page, server, title: str) -> None:
     page.wait_for_timeout(500)  # for the page to fit what it opened
 
 
+def drawn(page) -> None:
+    """Wait for the page to show what it holds now."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def zoom(page) -> float:
     return page.evaluate("app.canvas.ds.scale")
 
