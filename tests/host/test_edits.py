@@ -31,8 +31,9 @@ def settings(title: str) -> dict:
 
 @pytest.fixture(scope="module")
 def edits(comfyui):
-    """All of them on the newest ComfyUI. They differ by the host in rounding alone, so others take one of each kind."""
-    return draw_edits(PER_KIND, seed=20)[:: 1 if comfyui.path == hosts.find().path else PER_KIND]
+    """All of them on the newest ComfyUI; one of each kind on others, which run the same method."""
+    newest = comfyui.path.resolve() == hosts.find().path.resolve()
+    return draw_edits(PER_KIND, seed=20)[:: 1 if newest else PER_KIND]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,6 @@ def test_eta_zero_reconstructs_the_photo(judged):
 
 
 @pytest.mark.long
-def test_edits_show_the_target_and_keep_everything_else(judged):
-    assert len(judged) in (15, 5)
-    assert sum(row["shows"] and row["kept"] for row in judged) >= {15: 10, 5: 4}[len(judged)], judged
+def test_edits_show_the_target_and_keep_everything_else(judged, edits):
+    assert len(judged) == len(edits)
+    assert sum(row["shows"] and row["kept"] for row in judged) >= 2 / 3 * len(edits), judged
