@@ -175,7 +175,7 @@ class ImagicEdit:
         family = family_of(self.pipeline)
         kind = type(self.pipeline).__name__
         rest = {} if self.guidance_scale is None else {"guidance": self.guidance_scale}
-        about = {"pipeline": kind, "base": str(self.pipeline.config.get("_name_or_path") or kind)}
+        about: dict[str, Any] = {"pipeline": kind, "base": str(self.pipeline.config.get("_name_or_path") or kind)}
         about |= {"text": self.prompt, "size": size, "settings": [], "optimized": rest, "anchor": rest}
         edit = edit_file.Edit(
             optimized=self.optimized,

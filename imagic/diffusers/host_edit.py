@@ -48,7 +48,8 @@ def _update(saved: Edit, name: str, family: PipelineFamily) -> dict[str, Tensor]
 
     In the file it has the names of ComfyUI's layers, as Fine-Tune UNet ("lora_unet_") or the host's Train LoRA has.
     """
-    update, used = {}, set()
+    update: dict[str, Tensor] = {}
+    used: set[str] = set()
     for layer, place in places(family).items():
         for theirs in (f"lora_unet_{place.layer.replace('.', '_')}", f"diffusion_model.{place.layer}"):
             found = {suffix: saved.update[theirs + suffix] for suffix in _SUFFIXES if theirs + suffix in saved.update}

@@ -7,7 +7,7 @@ published sizes, and not an update of some layers.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -143,6 +143,7 @@ def places(family: PipelineFamily) -> dict[str, Place]:
 
 def _names(family: PipelineFamily, layers: dict[str, nn.Module]) -> Iterator[tuple[str, str]]:
     """Names of layers here and there, for rows of one layer in their order."""
+    pairs: Iterable[tuple[str, str]]
     if isinstance(family, QwenImage):
         pairs = ((name, name) for name in layers)
     elif isinstance(family, Flux | StableDiffusion3):
