@@ -1,4 +1,4 @@
-"""Both benchmarks end in a report: read as they are published, edited by every recipe, measured with what is there."""
+"""Both benchmarks end in a report: read as they are published, edited by every method, measured with what is there."""
 
 import json
 import shutil
@@ -75,13 +75,14 @@ def test_tedbench_ends_in_a_report(tmp_path, capsys):
     command = ["bench", "tedbench", "--data", str(folder), "-o", str(output), *SHORT]
     assert main(command) == 0
     content = json.loads((output / "results.json").read_text())
-    assert set(content["summary"]) == {"default", "paper", "the paper's own pictures"}
+    assert set(content["summary"]) == {"default", "paper", "sdedit", "the paper's own pictures"}
     assert content["summary"]["paper"]["seconds"]["pairs"] == 2
     text = (output / "RESULTS.md").read_text()
     assert "Not run: instant, which needs captions of the photos; give --captions." in text
     assert "Not measured, since it is missing: clip-vit-large-patch14 (the model openai/clip" in text
+    assert "Not run: ledits. LEDITS++ needs an AutoencoderKL, and this pipeline has AutoencoderTiny." in text
     with Image.open(output / "sheet-1.jpg") as sheet:
-        assert sheet.width == 4 * 192  # photo, two recipes, the paper's
+        assert sheet.width == 5 * 192  # photo, three methods, the paper's
     before = (output / "paper" / "results.csv").read_bytes()
     capsys.readouterr()
     assert main(command) == 0
@@ -90,7 +91,7 @@ def test_tedbench_ends_in_a_report(tmp_path, capsys):
 
 def test_piebench_ends_in_a_report(tmp_path):
     folder, output = miniatures.piebench(tmp_path), tmp_path / "out"
-    assert main(["bench", "piebench", "--data", str(folder), "-o", str(output), *SHORT, "--recipes", "instant"]) == 0
+    assert main(["bench", "piebench", "--data", str(folder), "-o", str(output), *SHORT, "--methods", "instant"]) == 0
     content = json.loads((output / "results.json").read_text())
     assert content["summary"]["instant"]["seconds"]["pairs"] == 2
     text = (output / "RESULTS.md").read_text()
