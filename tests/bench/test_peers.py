@@ -52,7 +52,7 @@ def state(pipeline: DiffusionPipeline) -> dict:
     return {
         "weights": weights,
         "types": {name: part.dtype for name, part in parts.items()},
-        "configs": deepcopy({name: dict(part.config) for name, part in parts.items() if name != "text_encoder"}),
+        "configs": deepcopy({name: dict(part.config) for name, part in parts.items() if "text" not in name}),
         "attention": dict(network.attn_processors),
         "scheduler": repr(vars(pipeline.scheduler)),
         "parts": {name: id(part) for name, part in pipeline.components.items()},
