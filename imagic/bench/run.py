@@ -65,6 +65,10 @@ def run(
             continue
         pictures[method] = {name: folder / f"{name}.png" for name in costs}
         found[method] = _measured(metrics, chosen, pictures[method], costs, output / f"{method}.json")
+        if method in PEERS:
+            from ..diffusers.peers import ABOUT
+
+            notes.append(f"{method}: {ABOUT[method]}")
         if len(costs) < len(chosen):
             failed = len(chosen) - len(costs)
             notes.append(f"{failed} pairs could not be edited by {method}: {folder / 'results.csv'} says why.")

@@ -24,6 +24,10 @@ LEDITS = {  # by the pipeline that it takes the place of
     diffusers.StableDiffusionXLPipeline: diffusers.LEditsPPPipelineStableDiffusionXL,
 }
 LEDITS_UNIT = 32  # pixels: its sides must be multiples of it
+ABOUT = {
+    "ledits": "LEDITS++ (arXiv 2311.16711) as diffusers ships it, with diffusers' settings and number of steps.",
+    "sdedit": f"SDEdit (arXiv 2108.01073): diffusers' image-to-image pipeline at strength {STRENGTH}.",
+}
 # A checker would blacken pictures that are to be measured.
 UNCHECKED = {"safety_checker": None, "requires_safety_checker": False}
 
@@ -53,13 +57,10 @@ class PeerEdit:
     def sample(
         self, _eta: float, *, prompt: str | None, num_inference_steps: int, generator: torch.Generator, **_: Any
     ) -> Image.Image:
-        """The edited picture, of the photo's size; see `ImagicEdit.sample` for the arguments.
+        """The edited picture, of the photo's size. Arguments as in `ImagicEdit.sample`, errors as in `make`.
 
         Args:
             num_inference_steps: of SDEdit's schedule, of which it runs the share `STRENGTH`; LEDITS++ has its own.
-
-        Raises:
-            ValueError: the method does not run on such a pipeline.
         """
         target = self.prompt if prompt is None else prompt
         network = family_of(self.pipeline).network

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline, UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 from PIL import Image
+from transformers import CLIPConfig, CLIPImageProcessor
 
 from imagic.cli import main
 from imagic.diffusers import load_pipeline
@@ -88,6 +90,17 @@ def test_ledits_leads_away_from_the_caption():
     assert with_it.tobytes() != without.tobytes()
 
 
+@pytest.mark.parametrize("name", ["ledits", "sdedit"])
+def test_no_safety_checker_blackens_a_picture(name):
+    pipeline = pipelines.build("Stable Diffusion 1")
+    tiny = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    checker = StableDiffusionSafetyChecker(CLIPConfig(text_config=tiny, vision_config=tiny, projection_dim=8))
+    parts = {**pipeline.components, "safety_checker": checker, "feature_extractor": CLIPImageProcessor()}
+    pipeline = type(pipeline)(**parts)
+    assert make(name, pipeline).safety_checker is None
+    assert pipeline.safety_checker is checker
+
+
 def half_precision() -> DiffusionPipeline:
     return pipelines.build("SDXL").to(torch.float16)
 
@@ -138,6 +151,7 @@ def test_peers_are_in_the_report(tmp_path):
     text = (output / "RESULTS.md").read_text()
     assert "\n| ledits | 1 |" in text
     assert "\n| sdedit | 1 |" in text
+    assert "\n- sdedit: SDEdit (arXiv 2108.01073): diffusers' image-to-image pipeline at strength 0.75.\n" in text
     with Image.open(output / "sheet-1.jpg") as sheet:
         assert sheet.width == 4 * 192
     with Image.open(output / "ledits" / "011000000000.png") as picture:
