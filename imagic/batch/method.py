@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..scoring import rank
 from .manifest import Row
-from .settings import Settings
+from .settings import PEERS, Settings
 
 SCORE_SAMPLES = 8
 
@@ -38,14 +38,16 @@ def load(settings: Settings) -> Any:
     """The pipeline, as `imagic edit` loads it.
 
     Raises:
-        ValueError: there is none, or not on this device.
+        ValueError: there is none, or not on this device; or the run's method does not run on it.
     """
-    from ..diffusers import load_pipeline
+    from ..diffusers import load_pipeline, peers
 
     torch.set_num_threads(settings.threads)
     how = {"device": settings.device, "dtype": settings.dtype, "offload": settings.offload, "config": settings.config}
     pipeline = load_pipeline(settings.model, **how)
     pipeline.set_progress_bar_config(disable=True)
+    if settings.recipe in PEERS:
+        peers.make(settings.recipe, pipeline)  # now, and not at every row
     return pipeline
 
 
@@ -55,10 +57,12 @@ def learn(pipeline: Any, photo: Image.Image, row: Row, settings: Settings) -> Le
     Raises:
         ValueError: the photo is none that the model can take, or an instant row has no caption.
     """
-    from ..diffusers import EmbeddingSettings, TuningSettings, instant, tune
+    from ..diffusers import EmbeddingSettings, TuningSettings, instant, peers, tune
     from ..diffusers.fitting import fitted
 
     image = fitted(pipeline, photo, settings.size)
+    if settings.recipe in PEERS:
+        return Learned(peers.PeerEdit(settings.recipe, pipeline, image, row.anchor, row.caption))
     if settings.instant:
         if not row.caption:
             raise ValueError("caption is empty: say what the photo shows, or run without --instant.")
@@ -87,7 +91,7 @@ def draw(learned: Learned, row: Row, photo: Image.Image, mask: Image.Image | Non
 
     edit = learned.edit
     prompt = None if row.anchor == row.sentence else row.sentence
-    put_back = settings.recipe != "paper" and not settings.as_drawn
+    put_back = settings.recipe == "default" and not settings.as_drawn
     with _counting(edit.pipeline) as count:
         region = edit.region(prompt, threshold=settings.threshold) if put_back and mask is None else mask
         picture = edit.sample(

@@ -10,6 +10,7 @@ from .. import checks
 from ..whole_file import whole
 
 FILE = "settings.json"
+PEERS = "ledits", "sdedit"  # see `diffusers.peers`
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Settings:
     dtype: str = "auto"
     offload: str = "none"
     config: str | None = None  # a folder that tells the sizes of a model of one file
-    recipe: str = "default"  # or "paper", see `bench.paper`
+    recipe: str = "default"  # or "paper", see `bench.paper`, or one of `PEERS`
     instant: bool = False  # a caption in the place of a tuning
     embedding_steps: int | None = None  # None for the method's own
     tuning_steps: int | None = None

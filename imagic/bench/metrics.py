@@ -7,6 +7,7 @@ pictures are black inside of it, and PSNR, SSIM and LPIPS are of all that.
 
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -128,12 +129,15 @@ class Metrics:
         return lambda one, other: float(functional.mse_loss(similarity(one), similarity(other)))
 
     def _load_lpips(self, path: Path) -> Callable[[Tensor, Tensor], float]:
-        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+        # Its public class lets torchvision read the checkpoint, which would run code that somebody put into it.
+        from torchmetrics.functional.image.lpips import _NoTrainLpips
 
-        before = torch.hub.get_dir()
-        torch.hub.set_dir(path.parents[1])  # torchvision looks for "checkpoints" in it, and then asks no network
+        measure = _NoTrainLpips(net="squeeze", pnet_rand=True)
         try:
-            measure = LearnedPerceptualImagePatchSimilarity(net_type="squeeze").to(self._device).eval()
-        finally:
-            torch.hub.set_dir(before)
+            trained = torch.load(path, map_location="cpu", weights_only=True)
+            for part in measure.net.slices:
+                part.load_state_dict({name: trained[f"features.{name}"] for name in part.state_dict()})
+        except (UnpicklingError, EOFError, RuntimeError, KeyError, TypeError):
+            raise ValueError(f"{path} is not {SOURCES[LPIPS]}: download it again.") from None
+        measure.to(self._device).eval()
         return lambda one, other: float(measure(2 * one - 1, 2 * other - 1))

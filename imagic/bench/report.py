@@ -39,25 +39,25 @@ def interval(values: Sequence[float], seed: int = 0) -> dict[str, float]:
 
 
 def summary(pairs: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Of one recipe: every figure over the pairs that have it."""
+    """Of one method: every figure over the pairs that have it."""
     names = dict.fromkeys(name for figures in pairs.values() for name in figures)
     return {name: interval([figures[name] for figures in pairs.values() if name in figures]) for name in names}
 
 
-def markdown(benchmark: str, about: str, recipes: Mapping[str, dict], notes: Sequence[str]) -> str:
+def markdown(benchmark: str, about: str, methods: Mapping[str, dict], notes: Sequence[str]) -> str:
     """RESULTS.md.
 
     Args:
-        recipes: `summary` of each.
+        methods: `summary` of each.
         notes: what could not be run or measured, a sentence each.
     """
     columns = {**{name: (title, digits) for name, (title, _, digits) in FIGURES.items()}, **COSTS}
-    columns = {name: told for name, told in columns.items() if any(name in found for found in recipes.values())}
+    columns = {name: told for name, told in columns.items() if any(name in found for found in methods.values())}
     arrows = {name: "↑" if more else "↓" for name, (_, more, _) in FIGURES.items()}
     titles = [f"{title} {arrows.get(name, '')}".strip() for name, (title, _) in columns.items()]
-    lines = [f"# {benchmark}\n", about, "", f"| recipe | pairs | {' | '.join(titles)} |"]
+    lines = [f"# {benchmark}\n", about, "", f"| method | pairs | {' | '.join(titles)} |"]
     lines.append("|---" * (len(columns) + 2) + "|")
-    for recipe, found in recipes.items():
+    for method, found in methods.items():
         cells = []
         for name, (_, digits) in columns.items():
             figure = found.get(name)
@@ -67,7 +67,7 @@ def markdown(benchmark: str, about: str, recipes: Mapping[str, dict], notes: Seq
                 else "–"
             )
         count = max((figure["pairs"] for figure in found.values()), default=0)
-        lines.append(f"| {recipe} | {count} | {' | '.join(cells)} |")
+        lines.append(f"| {method} | {count} | {' | '.join(cells)} |")
     for source, figures in PUBLISHED[benchmark].items():
         cells = [f"{figures[name]:.2f}" if name in figures else "–" for name in columns]
         lines.append(f"| published: {source} | 700 | {' | '.join(cells)} |")
@@ -84,10 +84,10 @@ def write(folder: Path, text: str, content: dict) -> None:
 
 
 def sheets(folder: Path, pairs: Sequence[Pair], columns: Mapping[str, Mapping[str, Path]]) -> None:
-    """sheet-1.jpg and so on: the photo and each recipe's picture, and the target below.
+    """sheet-1.jpg and so on: the photo and each method's picture, and the target below.
 
     Args:
-        columns: for each recipe, its pictures by the pairs' names.
+        columns: for each method, its pictures by the pairs' names.
     """
     names = ["photo", *columns]
     for number, start in enumerate(range(0, len(pairs), ROWS), 1):

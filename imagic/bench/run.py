@@ -1,4 +1,4 @@
-"""A benchmark from its pairs to its report: every recipe is a batch, so that it can be stopped and goes on."""
+"""A benchmark from its pairs to its report: every method is a batch, so that it can be stopped and goes on."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from ..batch import results, runner
-from ..batch.editor import Finished, picture
+from ..batch.editor import Finished, NoWorker, picture
 from ..batch.manifest import Manifest, Row
-from ..batch.settings import Settings, keep
+from ..batch.settings import PEERS, Settings, keep
 from ..whole_file import whole
 from . import paper, report
 from .metrics import Metrics
 from .pairs import Pair
 
-RECIPES = "default", "instant", "paper"
+METHODS = "default", "instant", "paper", *PEERS
 PUBLISHED = "the paper's own pictures"
 
 EngineOf = Callable[[Settings, Path, Path], runner.Engine]
@@ -28,13 +28,13 @@ def run(
     settings: Settings,
     engine_of: EngineOf,
     metrics: Metrics,
-    recipes: Sequence[str] = RECIPES,
+    methods: Sequence[str] = METHODS,
     on_row: Callable[[Finished, runner.Outcome], None] = lambda finished, outcome: None,
 ) -> dict[str, Any]:
-    """Edit all pairs by each recipe, measure them and write RESULTS.md, results.json and contact sheets.
+    """Edit all pairs by each method, measure them and write RESULTS.md, results.json and contact sheets.
 
     Args:
-        settings: of all recipes but for what makes each.
+        settings: of all methods but for what makes each.
         engine_of: an engine for settings, the folder of the manifest and that of the pictures.
 
     Returns:
@@ -42,23 +42,38 @@ def run(
 
     Raises:
         NotWritten: the disk is full. What was done is done.
+        NoWorker: the model cannot be loaded, or none of the methods runs on it.
     """
     output.mkdir(parents=True, exist_ok=True)
     found: dict[str, dict[str, dict[str, float]]] = {}
     pictures: dict[str, dict[str, Path]] = {}
     notes = [f"Not measured, since it is missing: {missing}" for missing in metrics.missing]
-    for recipe in recipes:
-        chosen = [pair for pair in pairs if pair.caption] if recipe == "instant" else list(pairs)
+    unfit = None
+    for method in methods:
+        chosen = [pair for pair in pairs if pair.caption] if method == "instant" else list(pairs)
         if not chosen:
-            notes.append(f"Not run: {recipe}, which needs captions of the photos; give --captions.")
+            notes.append(f"Not run: {method}, which needs captions of the photos; give --captions.")
             continue
-        folder = output / recipe
-        costs = _edit(chosen, folder, _settings(settings, recipe), engine_of, recipe, on_row)
-        pictures[recipe] = {name: folder / f"{name}.png" for name in costs}
-        found[recipe] = _measured(metrics, chosen, pictures[recipe], costs, output / f"{recipe}.json")
+        folder = output / method
+        try:
+            costs = _edit(chosen, folder, _settings(settings, method), engine_of, method, on_row)
+        except NoWorker as reason:
+            if method not in PEERS:
+                raise
+            unfit = reason
+            notes.append(f"Not run: {method}. {reason}")
+            continue
+        pictures[method] = {name: folder / f"{name}.png" for name in costs}
+        found[method] = _measured(metrics, chosen, pictures[method], costs, output / f"{method}.json")
+        if method in PEERS:
+            from ..diffusers.peers import ABOUT
+
+            notes.append(f"{method}: {ABOUT[method]}")
         if len(costs) < len(chosen):
             failed = len(chosen) - len(costs)
-            notes.append(f"{failed} pairs could not be edited by {recipe}: {folder / 'results.csv'} says why.")
+            notes.append(f"{failed} pairs could not be edited by {method}: {folder / 'results.csv'} says why.")
+    if unfit and not found:
+        raise unfit
     published = {pair.name: pair.published for pair in pairs if pair.published}
     if published:
         pictures[PUBLISHED] = published
@@ -72,14 +87,14 @@ def run(
     return content
 
 
-def _settings(settings: Settings, recipe: str) -> Settings:
-    if recipe == "instant":
+def _settings(settings: Settings, method: str) -> Settings:
+    if method == "instant":
         return replace(settings, instant=True)
-    return replace(settings, recipe=recipe)
+    return replace(settings, recipe=method)
 
 
 def _edit(
-    pairs: Sequence[Pair], folder: Path, settings: Settings, engine_of: EngineOf, recipe: str, on_row: Callable
+    pairs: Sequence[Pair], folder: Path, settings: Settings, engine_of: EngineOf, method: str, on_row: Callable
 ) -> dict[str, dict[str, float]]:
     """Seconds and memory of each pair that could be edited."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,10 +103,10 @@ def _edit(
     with whole(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         for pair in pairs:
             row = {"photo": str(pair.photo.absolute()), "sentence": pair.target, "output": f"{pair.name}.png"}
-            if recipe == "instant":
+            if method in ("instant", "ledits") and pair.caption:
                 row["caption"] = pair.caption
             file.write(json.dumps(row) + "\n")
-    strength = paper.ETA if recipe == "paper" else Row.strength
+    strength = paper.ETA if method == "paper" else Row.strength
     engine = engine_of(settings, folder.absolute(), folder.absolute())
     runner.run(Manifest(path, strength=strength), folder, engine, on_row=on_row)
     costs = {}

@@ -1,7 +1,8 @@
 """Measure edits of real photos: TEdBench (100 pairs) or PIE-Bench (700 pairs with masks).
 
-Three recipes: the default one; instant, without training; and the paper's. All that was done is kept, so the same
-command goes on where it was stopped. It writes RESULTS.md, results.json and contact sheets.
+Imagic by its default recipe; instant, without training; and by the paper's recipe. Beside it LEDITS++ (ledits) and
+SDEdit (sdedit), as diffusers ships them, where they run on the model. All that was done is kept, so the same command
+goes on where it was stopped. It writes RESULTS.md, results.json and contact sheets.
 
   tedbench   --data: the folder tedbench of the repository imagic-editing/imagic-editing.github.io
   piebench   --data: the folder with mapping_file.json and annotation_images, from the authors of PIE-Bench
@@ -13,7 +14,7 @@ command goes on where it was stopped. It writes RESULTS.md, results.json and con
 
 examples:
   imagic bench tedbench --data tedbench --model stable-diffusion-v1-5/stable-diffusion-v1-5
-  imagic bench piebench --data data --model MODEL --recipes default instant --weights weights --engine ray --workers 8
+  imagic bench piebench --data data --model MODEL --methods default instant --weights weights --engine ray --workers 8
 
 exit status: 0 done, 1 stopped before the end, 2 misused, 130 stopped by Ctrl-C
 """
@@ -32,14 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: the benchmark's name, here")
     arguments.add_model(parser)
     add = parser.add_argument
-    add("--recipes", nargs="+", choices=("default", "instant", "paper"), default=["default", "instant", "paper"])
+    methods = ["default", "instant", "paper", "ledits", "sdedit"]
+    add("--methods", nargs="+", choices=methods, default=methods, help="default: all that run on the model")
     add("--pairs", type=int, metavar="N", help="only so many, spread evenly (default: all)")
     add("--captions", type=Path, metavar="FILE", help="JSON {photo: what it shows}, for instant on TEdBench")
     add("--weights", type=Path, metavar="FOLDER", help="of the metrics' models, see above")
     add("--size", type=int, metavar="PIXELS", help="side of the square whose area is drawn (default: the model's own)")
-    add("--num-inference-steps", type=int, metavar="N", default=20, help="of sampling (default: 20)")
-    add("--embedding-steps", type=int, metavar="N", help="of stage A (default: each recipe's own)")
-    add("--tuning-steps", type=int, metavar="N", help="of stage B (default: each recipe's own)")
+    add("--num-inference-steps", type=int, metavar="N", default=20, help="of sampling (default: 20; ledits: its own)")
+    add("--embedding-steps", type=int, metavar="N", help="of stage A (default: each method's own)")
+    add("--tuning-steps", type=int, metavar="N", help="of stage B (default: each method's own)")
     add("--gradient-checkpointing", action="store_true", help="slower, a fraction of the memory")
     add("--engine", choices=("local", "ray"), default="local", help="default: local, a process for each GPU")
     add("--workers", type=int, metavar="N", help="default: one for each GPU; on a CPU one")
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     for missing in metrics.missing:
         print(f"Not measured, since it is missing: {missing}", flush=True)
     bench(
-        options.benchmark, pairs, output, settings, partial(_engine, options), metrics, options.recipes, runner.progress
+        options.benchmark, pairs, output, settings, partial(_engine, options), metrics, options.methods, runner.progress
     )
     print(f"\n{(output / 'RESULTS.md').read_text(encoding='utf-8')}\nWritten to {output}")
     return 0

@@ -92,7 +92,7 @@ def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeli
     if path.is_dir() and not (path / "model_index.json").is_file():
         raise ValueError(f"model is the folder {checks.shown(model)}, which has no model_index.json: name its parent.")
     try:
-        with _quiet():
+        with quiet():
             return DiffusionPipeline.from_pretrained(model, torch_dtype=dtype)
     except (OSError, ValueError) as error:
         if path.is_dir():
@@ -119,7 +119,7 @@ def _one_file(path: Path, dtype: torch.dtype, config: str | None) -> DiffusionPi
     if config is not None:
         _check_config(path.name, kind, config)
     try:
-        with _quiet():
+        with quiet():
             return getattr(diffusers, kind).from_single_file(str(path), torch_dtype=dtype, config=config)
     except SingleFileComponentError as error:
         raise ValueError(
@@ -148,7 +148,7 @@ def _check_config(name: str, kind: str, config: str) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the notice that newer releases of diffusers call `torch_dtype` by another name, which older ones lack."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch_dtype` is deprecated", FutureWarning)

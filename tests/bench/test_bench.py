@@ -1,4 +1,4 @@
-"""Both benchmarks end in a report: read as they are published, edited by every recipe, measured with what is there."""
+"""Both benchmarks end in a report: read as they are published, edited by every method, measured with what is there."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from imagic.bench import paper, piebench, tedbench
-from imagic.bench.metrics import CLIP, DINO, Metrics
+from imagic.bench.metrics import CLIP, DINO, LPIPS, Metrics
 from imagic.bench.pairs import NotABenchmark
 from imagic.bench.report import interval
 from imagic.cli import main
@@ -75,13 +75,14 @@ def test_tedbench_ends_in_a_report(tmp_path, capsys):
     command = ["bench", "tedbench", "--data", str(folder), "-o", str(output), *SHORT]
     assert main(command) == 0
     content = json.loads((output / "results.json").read_text())
-    assert set(content["summary"]) == {"default", "paper", "the paper's own pictures"}
+    assert set(content["summary"]) == {"default", "paper", "sdedit", "the paper's own pictures"}
     assert content["summary"]["paper"]["seconds"]["pairs"] == 2
     text = (output / "RESULTS.md").read_text()
     assert "Not run: instant, which needs captions of the photos; give --captions." in text
     assert "Not measured, since it is missing: clip-vit-large-patch14 (the model openai/clip" in text
+    assert "Not run: ledits. LEDITS++ needs an AutoencoderKL, and this pipeline has AutoencoderTiny." in text
     with Image.open(output / "sheet-1.jpg") as sheet:
-        assert sheet.width == 4 * 192  # photo, two recipes, the paper's
+        assert sheet.width == 5 * 192  # photo, three methods, the paper's
     before = (output / "paper" / "results.csv").read_bytes()
     capsys.readouterr()
     assert main(command) == 0
@@ -90,7 +91,7 @@ def test_tedbench_ends_in_a_report(tmp_path, capsys):
 
 def test_piebench_ends_in_a_report(tmp_path):
     folder, output = miniatures.piebench(tmp_path), tmp_path / "out"
-    assert main(["bench", "piebench", "--data", str(folder), "-o", str(output), *SHORT, "--recipes", "instant"]) == 0
+    assert main(["bench", "piebench", "--data", str(folder), "-o", str(output), *SHORT, "--methods", "instant"]) == 0
     content = json.loads((output / "results.json").read_text())
     assert content["summary"]["instant"]["seconds"]["pairs"] == 2
     text = (output / "RESULTS.md").read_text()
@@ -139,6 +140,68 @@ def test_metrics_with_weights(tmp_path):
     assert len({similarity(photo, "a dog"), similarity(edit, "a dog"), similarity(photo, "cat")}) == 3
     assert not [missing for missing in metrics.missing if CLIP in missing or DINO in missing]
     assert ["squeezenet" in missing for missing in metrics.missing] == [True]
+
+
+def squeezenet(folder):
+    """A checkpoint as torchvision hands it out, untrained."""
+    from torchvision.models import squeezenet1_1
+
+    torch.manual_seed(0)
+    (folder / LPIPS).parent.mkdir(parents=True)
+    torch.save(squeezenet1_1(weights=None).state_dict(), folder / LPIPS)
+    return folder
+
+
+def test_lpips_with_weights(tmp_path):
+    metrics = Metrics(squeezenet(tmp_path))
+    assert not [missing for missing in metrics.missing if "squeezenet" in missing]
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (16, 16, 32, 32))
+    edits = [photo.copy() for _ in range(3)]
+    edits[1].paste((0, 0, 255), (16, 16, 32, 32))
+    edits[2].paste((0, 0, 255), (40, 40, 48, 48))
+    same, inside, outside = (metrics.of(edit, photo, "a dog", mask) for edit in edits)
+    assert same["lpips"] == same["lpips_outside"] == 0
+    assert inside["lpips"] > 1e-4
+    assert inside["lpips_outside"] == 0
+    assert outside["lpips_outside"] > 0.1  # in thousandths
+    again = metrics.of(edits[2], photo, "a dog", None)
+    assert again["lpips"] == outside["lpips"]  # nothing is carried over from one edit to the next
+
+
+def test_lpips_measures_by_the_checkpoint(tmp_path):
+    photo, edit = (
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)) for seed in (0, 1)
+    )
+    path = squeezenet(tmp_path) / LPIPS
+    first = Metrics(tmp_path).of(edit, photo, "a dog", None)["lpips"]
+    torch.save({name: value * 1.5 for name, value in torch.load(path, weights_only=True).items()}, path)
+    assert Metrics(tmp_path).of(edit, photo, "a dog", None)["lpips"] != first
+
+
+class Harmful:
+    """What a checkpoint can hold that somebody has tampered with."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return exec, (f"open({str(self.path)!r}, 'w').close()",)
+
+
+@pytest.mark.parametrize("kind", ["harmful", "cut off", "of another model", "empty"])
+def test_a_checkpoint_that_is_none_is_refused_and_runs_nothing(tmp_path, kind):
+    path = squeezenet(tmp_path) / LPIPS
+    if kind == "harmful":
+        torch.save({"features.0.weight": Harmful(tmp_path / "ran")}, path)
+    elif kind == "of another model":
+        torch.save({"weight": torch.zeros(1)}, path)
+    else:
+        path.write_bytes(path.read_bytes()[: 1000 if kind == "cut off" else 0])
+    with pytest.raises(ValueError, match=r"is not torchvision's checkpoint of SqueezeNet 1\.1: download it again"):
+        Metrics(tmp_path)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_what_lies_inside_the_mask_does_not_count_outside():
