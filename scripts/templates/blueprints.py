@@ -8,8 +8,7 @@ from types import MappingProxyType
 from scripts.templates.page import Output, Point, Subgraph
 
 NAME, FINISHED = "Edit a photo by one sentence", "What the finished photo shows"
-SENTENCE = "a photo of a sitting dog"
-DEMO_SENTENCE, DEMO_CAPTION = "a brown dog sitting in the snow wearing a hat", "a brown dog sitting in the snow"
+SENTENCE, CAPTION = "a brown dog sitting in the snow wearing a hat", "a brown dog sitting in the snow"
 ALIASES = ["edit photo", "imagic", "edit image by text", "prompt edit", "keep background", "full size edit"]
 FIRST = 11  # the id of the first node inside, after those of a page
 BLUE, GREEN, GOLD, PURPLE = "#3f789e", "#8A8", "#b58b2a", "#a1309b"
@@ -69,7 +68,7 @@ def demo(info: dict, defaults: dict) -> Subgraph:
     )
     photo = inside.take("photo", "IMAGE")
     mask = inside.take("mask", "MASK", "where it may change (optional)")
-    sentence, caption = _texts(inside, DEMO_SENTENCE)
+    sentence, caption = _texts(inside, SENTENCE)
     strength, keep, _ = _dials(inside, None)
     seed = inside.take("seed", "INT", value=0)
     model, clip, vae = inside.add("ImagicDemoCheckpoint", "Demo model", (0, 0), (WIDE, 66))

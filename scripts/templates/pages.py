@@ -32,7 +32,7 @@ FLUX_VAE = (
     "vae",
 )
 
-WRITE = """Describe the **finished photo**: *a photo of a sitting dog*. Do not give an order (*make the dog sit*).
+WRITE = """Describe the **finished photo**: *a brown dog wearing a hat*. Do not give an order (*put a hat on it*).
 
 | you see | do |
 |---|---|
@@ -142,7 +142,8 @@ class Pages:
         text = (
             "Right-click the photo, *Open in Mask Editor*, and paint what may change. Only that and its surroundings "
             "are drawn, at the photo's own sharpness. Outside, every pixel is the photo's own.\n\nThis photo has its "
-            "mask already: above and around the head. *keep* is unused then."
+            "mask already: above and around the head. With a mask, *keep* does nothing.\n\nFor your own "
+            "model paint in the template *Edit your photo*: it takes the mask, too."
         )
         page.note("Your region", (0, 420), (300, 300), text)
         return page.workflow("painted")
@@ -160,8 +161,8 @@ class Pages:
             model=model,
             clip=clip,
             vae=vae,
-            sentence=blueprints.DEMO_SENTENCE,
-            caption=blueprints.DEMO_CAPTION,
+            sentence=blueprints.SENTENCE,
+            caption=blueprints.CAPTION,
             size=128,
         )
         self._shown(page, photo, edit, (820, 0))

@@ -9,13 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from scripts import hosts, workflow
 from scripts.client import Client, Graph, Run
+from scripts.templates.blueprints import SENTENCE
 
 CELL, GAP, LINE = 240, 8, 22
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 MASK = (42, 10, 82, 54)  # of the demo's photo, in pixels: above and around the dog's head
 LOADERS = {"CheckpointLoaderSimple": (0, 1, 2), "UNETLoader": (0,), "DualCLIPLoader": (1,), "VAELoader": (2,)}
 # Where a real model is wanted: what to ask of the demo model instead.
-SENTENCE = "a brown dog sitting in the snow wearing a hat"
 SENTENCES = {"Edit your photo with Flux": "a brown dog sitting in the snow wearing a crown"}
 HELP = {"pick": ("Pick the edit", 5), "loss": ("How B went", 0), "sheet": ("Sheet of all eta", 0)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts import workflow
-from scripts.templates.blueprints import DEMO_SENTENCE
+from scripts.templates.blueprints import SENTENCE
 from scripts.templates.page import Page, Point
 
 SWEEP = "0.4, 0.8, 1.0, 1.2, 1.4"
@@ -11,9 +11,9 @@ TEXT = (
     "The tiny demo model runs this at first click.\n\n"
     "For your own photo put Load Checkpoint in place of the demo model, and set size in Crop Photo: 512 for Stable "
     "Diffusion 1.5, 1024 for SDXL.\n\n"
-    "A and B learn the photo, once. C goes several ways to the sentence: one for each number of the sweep. Pick Edit "
+    "A and B learn the photo, once. C draws the edit at several strengths, one for each number. Pick Edit "
     "takes the best, and Restore My Photo puts it into the photo at its full size.\n\n"
-    "Too weak everywhere: a lower threshold. The edit spills over: a higher one."
+    "Too weak everywhere: lower 'keep' on Keep Photo. The edit spills over: raise it."
 )
 # From left to right; of each column its left side and its width. Nodes that draw while they work have room for it.
 PHOTO, WORDS, LEARN, DRAW, PICK, SEE = (0, 230), (270, 240), (550, 240), (830, 240), (1110, 240), (1390, 290)
@@ -29,7 +29,7 @@ def wires(info: dict, defaults: dict) -> dict:
 
     model, clip, vae = add("ImagicDemoCheckpoint", "Demo model", *at(PHOTO, 0, 66))
     photo, _ = add("LoadImage", "Photo", *at(PHOTO, 108, 314), image=workflow.PHOTO.name)
-    (target,) = add("CLIPTextEncode", "Target text", *at(PHOTO, 464, 100), clip=clip, text=DEMO_SENTENCE)
+    (target,) = add("CLIPTextEncode", "Target text", *at(PHOTO, 464, 100), clip=clip, text=SENTENCE)
     (negative,) = add("CLIPTextEncode", "Negative text", *at(PHOTO, 606, 88), clip=clip, text="")
     stitcher, part, _ = add("ImagicCropPhoto", "Crop Photo", *at(PHOTO, 736, 160), photo=photo, size=128)
     (latent,) = add("VAEEncode", "Encode the photo", *at(WORDS, 0, 46), pixels=part, vae=vae)
