@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         if options.save_edit is not None:
             edit.save(options.save_edit)
     picture = arguments.draw(edit, prompt, drawing, None if options.as_drawn else photo)
-    files.write_picture(picture, output, kind, photo.info.get("icc_profile"))
+    files.write_picture(picture, output, kind)
     print(output)
     return 0
 
