@@ -56,6 +56,16 @@ def test_an_edit_that_was_saved_is_drawn_again_with_another_sentence_and_strengt
         assert np.abs(picture(name) - picture("dog.png")).max() > 20
 
 
+def test_an_edit_is_applied_to_its_own_photo_at_any_size_and_to_none_of_another_shape(capsys):
+    Image.open(PHOTO).convert("RGB").resize((300, 200)).save("wide.png")  # drawn at 160 x 104, by 2.5 % off
+    assert imagic("edit", "wide.png", TARGET, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
+    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", "wide.png") == 0
+    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO) == 1
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith("imagic: image is ")
+    assert last.endswith(" pixels, another shape: crop it as it was there.")
+
+
 def test_a_caption_serves_the_sentence():
     assert imagic("edit", PHOTO, TARGET, "--caption", CAPTION, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
     assert imagic("apply", "dog.safetensors", TARGET, *QUICK, "--photo", PHOTO) == 0

@@ -208,6 +208,17 @@ def test_the_file_is_for_the_same_model_only(tmp_path):
         ImagicEdit.load(path, build("SDXL"))
 
 
+def test_a_photo_of_another_shape_is_refused_and_one_that_was_rounded_is_not(tmp_path):
+    edit, path = learned("Stable Diffusion 1"), tmp_path / "a.safetensors"
+    edit.save(path)
+    for size in ((320, 320), (36, 32)):
+        again = ImagicEdit.load(path, edit.pipeline, PHOTO.resize(size))
+        assert torch.equal(again.photo, edit.photo)
+    sentence = r"^image is 64 x 32, and a.safetensors was learned from 32 x 32 pixels, another shape: crop it as it was"
+    with pytest.raises(ValueError, match=sentence):
+        ImagicEdit.load(path, edit.pipeline, PHOTO.resize((64, 32)))
+
+
 def test_the_file_says_what_it_is(tmp_path):
     learned("SDXL").save(tmp_path / "a.safetensors")
     saved = edit_file.load(tmp_path / "a.safetensors")
