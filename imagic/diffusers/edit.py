@@ -22,7 +22,7 @@ from ..region import edit_region
 from ..training import History
 from ..weights import Weights
 from . import host_edit, lora_names, options, pictures
-from .borrowing import borrowed
+from .borrowing import borrowed, weight_of
 from .denoiser import DiffusersDenoiser
 from .families import family_of
 from .images import OUTPUT_TYPES, as_picture, as_region, from_latent
@@ -276,5 +276,5 @@ def _on(conditioning: Conditioning, device: torch.device) -> Conditioning:
 
 
 def _fingerprint(network: torch.nn.Module) -> Fingerprint:
-    weights = network.state_dict()
-    return fingerprint({name: weight.shape for name, weight in weights.items()}, weights.__getitem__)
+    shapes = {name: weight.shape for name, weight in network.state_dict().items()}
+    return fingerprint(shapes, lambda name: weight_of(network, name))

@@ -14,6 +14,7 @@ from ..denoiser import Conditioning
 from ..edit import Edit
 from ..edit_file import NotAnEdit
 from ..fingerprint import Fingerprint, fingerprint
+from .borrowing import weight_of
 from .families import PipelineFamily
 from .host_names import Place, places
 from .images import as_picture, resized
@@ -69,14 +70,18 @@ def _update(saved: Edit, name: str, family: PipelineFamily) -> dict[str, Tensor]
 
 def base_of(family: PipelineFamily) -> Fingerprint:
     """What the node would have kept of the network's weights."""
-    weights, parts = family.network.state_dict(), dict[str, list[tuple[str, Place]]]()
+    network, parts = family.network, dict[str, list[tuple[str, Place]]]()
+    row = {name: weight.shape[1:] for name, weight in network.state_dict().items()}
     for name, place in places(family).items():
         parts.setdefault(f"{place.layer}.weight", []).append((f"{name}.weight", place))
     shapes = {
-        theirs: torch.Size([sum(place.rows for _, place in own), *weights[own[0][0]].shape[1:]])
-        for theirs, own in parts.items()
+        theirs: torch.Size([sum(place.rows for _, place in own), *row[own[0][0]]]) for theirs, own in parts.items()
     }
-    return fingerprint(shapes, lambda theirs: torch.cat([place.turned(weights[name]) for name, place in parts[theirs]]))
+
+    def weight(theirs: str) -> Tensor:
+        return torch.cat([place.turned(weight_of(network, name)) for name, place in parts[theirs]])
+
+    return fingerprint(shapes, weight)
 
 
 def _text(part: str, saved: Edit, name: str, family: PipelineFamily) -> Conditioning:

@@ -66,6 +66,16 @@ def test_an_edit_is_applied_to_its_own_photo_at_any_size_and_to_none_of_another_
     assert last.endswith(" pixels, another shape: crop it as it was there.")
 
 
+@pytest.mark.parametrize(
+    ("picture", "kept", "written"),
+    [("a.png", "/sys/a.safetensors", "a.png"), ("/sys/a.png", "a.safetensors", "a.safetensors")],
+)
+def test_of_picture_and_edit_one_is_there_where_the_other_cannot_be_written(picture, kept, written, capsys):
+    assert imagic("edit", PHOTO, TARGET, *QUICK, *SHORT, "-o", picture, "--save-edit", kept) == 1
+    assert "cannot be written, since" in capsys.readouterr().err
+    assert Path(written).stat().st_size
+
+
 def test_a_caption_serves_the_sentence():
     assert imagic("edit", PHOTO, TARGET, "--caption", CAPTION, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
     assert imagic("apply", "dog.safetensors", TARGET, *QUICK, "--photo", PHOTO) == 0
