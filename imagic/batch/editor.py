@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path, PureWindowsPath
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from .. import picture_file
 from ..checks import one_line, quoted
-from ..photo import normalized
 from . import method
 from .manifest import BadRow, Row
 from .results import DONE, FAILED, LONGEST, Result
 from .settings import Settings
-
-# Full quality: an edit is often edited again.
-HOW = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class Editor:
             raise ValueError(f"mask is {sizes[0]} and the photo {sizes[1]}: draw it at the photo's size.")
         learned, cost = self._learn(row, image)
         drawn = method.draw(learned, row, image, region, self._settings)
-        files, name = {row.output: encode(drawn.picture, row.output, image.info.get("icc_profile"))}, ""
+        files, name = {row.output: encode(drawn.picture, row.output)}, ""
         if self._settings.save_edits and not self._settings.instant:
             name = self._edit_name(row)
             if not learned.kept:
@@ -112,20 +109,13 @@ class Editor:
 
 
 def picture(what: str, path: str, folder: Path, content: bytes | None = None) -> Image.Image:
-    """A picture of the manifest, upright, with its colour profile in `info`.
+    """A picture of the manifest, upright, RGB, in sRGB.
 
     Raises:
         ValueError: it is not there or is none.
     """
-    try:
-        with Image.open(io.BytesIO(read_file(what, path, folder) if content is None else content)) as image:
-            upright = normalized(image)
-            # A profile tells what the numbers of its own mode mean, and of no other.
-            profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError):
-        raise ValueError(f"{what} {quoted(path)} is no picture that can be read: convert it to PNG or JPEG.") from None
-    upright.info = {"icc_profile": profile} if profile else {}
-    return upright
+    content = read_file(what, path, folder) if content is None else content
+    return picture_file.read(io.BytesIO(content), f"{what} {quoted(path)}")
 
 
 def read_file(what: str, path: str, folder: Path) -> bytes:
@@ -136,11 +126,10 @@ def read_file(what: str, path: str, folder: Path) -> bytes:
         raise ValueError(f"{what} {quoted(path)} cannot be read ({error.strerror}): correct its path.") from None
 
 
-def encode(image: Image.Image, name: str, profile: bytes | None = None) -> bytes:
-    """The file of a picture, in the format that its name says, with a colour profile."""
-    kind = Image.registered_extensions()[PureWindowsPath(name).suffix.lower()]
+def encode(image: Image.Image, name: str) -> bytes:
+    """The file of a picture, in the format that its name says."""
     file = io.BytesIO()
-    image.save(file, kind, icc_profile=profile, **HOW.get(kind, {}))
+    picture_file.write(image, file, Image.registered_extensions()[PureWindowsPath(name).suffix.lower()])
     return file.getvalue()
 
 

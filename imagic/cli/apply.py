@@ -47,6 +47,6 @@ def run(options: argparse.Namespace) -> int:
 
     edit = ImagicEdit.load(options.edit, pipeline, photo)
     picture = arguments.draw(edit, options.sentence, drawing, photo)
-    files.write_picture(picture, output, kind, None if photo is None else photo.info.get("icc_profile"))
+    files.write_picture(picture, output, kind)
     print(output)
     return 0

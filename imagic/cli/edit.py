@@ -76,10 +76,12 @@ def run(options: argparse.Namespace) -> int:
         edit = instant(pipeline, image, options.instant)
     else:
         edit = tune(pipeline, image, options.caption or options.sentence, **stages)
+    try:
+        picture = arguments.draw(edit, prompt, drawing, None if options.as_drawn else photo)
+        files.write_picture(picture, output, kind)
+    finally:  # whatever becomes of one of the two, the other is not lost
         if options.save_edit is not None:
             edit.save(options.save_edit)
-    picture = arguments.draw(edit, prompt, drawing, None if options.as_drawn else photo)
-    files.write_picture(picture, output, kind, photo.info.get("icc_profile"))
     print(output)
     return 0
 

@@ -1,37 +1,25 @@
 """Photos in and pictures out, as files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Full quality: an edit is often edited again.
-_HOW: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
-
 
 def read_photo(path: Path) -> "Image":
-    """A picture file, upright, with its colour profile in `info`.
+    """A picture file, upright, RGB, in sRGB.
 
     Raises:
         ValueError: there is none, or it cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
-
+    from .. import picture_file
     from ..checks import shown
-    from ..photo import normalized
 
     try:
-        with Image.open(path) as photo:
-            upright = normalized(photo)
-            # A profile tells what the numbers of its own mode mean, and of no other.
-            profile = photo.info.get("icc_profile") if photo.mode in ("RGB", "RGBA") else None
+        return picture_file.read(path, shown(str(path)))
     except FileNotFoundError:
         raise ValueError(f"There is no photo {shown(str(path))}: check its path.") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError):
-        raise ValueError(f"{shown(str(path))} is no picture that can be read: convert it to PNG or JPEG.") from None
-    upright.info = {"icc_profile": profile} if profile else {}
-    return upright
 
 
 def check_output(path: Path, photo: Path | None = None) -> str:
@@ -63,17 +51,17 @@ def check_folder(path: Path) -> None:
         raise ValueError(f"The folder {shown(str(path.parent))} is not there: make it first.")
 
 
-def write_picture(picture: "Image", path: Path, kind: str, profile: bytes | None) -> None:
+def write_picture(picture: "Image", path: Path, kind: str) -> None:
     """Write a picture whole or not at all.
 
     Args:
         kind: what `check_output` gave.
-        profile: the colour profile of the photo.
 
     Raises:
         NotWritten: the disk does not take it.
     """
+    from .. import picture_file
     from ..whole_file import whole
 
     with whole(path) as unfinished:
-        picture.save(unfinished, kind, icc_profile=profile, **_HOW.get(kind, {}))
+        picture_file.write(picture, unfinished, kind)

@@ -38,3 +38,14 @@ def _interpreted(network: nn.Module) -> Iterator[None]:
     finally:
         for module, call in compiled.items():
             module._compiled_call_impl = call
+
+
+def weight_of(network: nn.Module, name: str) -> Tensor:
+    """A weight of a network by its name in `state_dict`, wherever it waits.
+
+    Of layers that accelerate offloads one by one, the network itself has empty weights, on "meta".
+    """
+    layer, _, kind = name.rpartition(".")
+    module = network.get_submodule(layer)
+    weight = getattr(module, kind)
+    return (module._hf_hook.weights_map[kind] if weight.is_meta else weight).detach()

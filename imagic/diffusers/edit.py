@@ -22,10 +22,10 @@ from ..region import edit_region
 from ..training import History
 from ..weights import Weights
 from . import host_edit, lora_names, options, pictures
-from .borrowing import borrowed
+from .borrowing import borrowed, weight_of
 from .denoiser import DiffusersDenoiser
 from .families import family_of
-from .images import OUTPUT_TYPES, as_region, from_latent
+from .images import OUTPUT_TYPES, as_picture, as_region, from_latent
 from .sampling import sample_edit
 
 PREVIEW_SIZE = 256
@@ -200,7 +200,8 @@ class ImagicEdit:
         Warns if the pipeline's network is of the same layout but has other weights.
 
         Args:
-            image: the photo, as `tune` takes it, for files of ComfyUI that hold a small picture of it alone.
+            image: the photo, as `tune` takes it, for files of ComfyUI that hold a small picture of it alone. Of other
+                files, its shape is checked.
 
         Raises:
             NotAnEdit: the file cannot be read, or lacks the photo, or its text is none for the pipeline.
@@ -222,8 +223,13 @@ class ImagicEdit:
         if not saved.base.same_weights(base):
             warnings.warn(f"{name} was tuned on {told}, and this is another model.", stacklevel=2)
         photo, about = saved.photo, saved.about
+        scale = pipeline.vae_scale_factor
+        unit = scale * family.multiple
         if photo is None:
-            photo = pictures.encode(pipeline, host_edit.picture_of(saved, name, image), family.multiple)
+            photo = pictures.encode(pipeline, host_edit.picture_of(saved, name, image, unit), family.multiple)
+        elif image is not None:
+            height, width = (length * scale for length in photo.shape[-2:])
+            host_edit.check_shape(as_picture("image", image), name, width, height, unit)
         guidance = about.get("optimized", {}).get("guidance")
         return cls(pipeline, photo, about["text"], saved.anchor, saved.optimized, saved.update, (), guidance)
 
@@ -270,5 +276,5 @@ def _on(conditioning: Conditioning, device: torch.device) -> Conditioning:
 
 
 def _fingerprint(network: torch.nn.Module) -> Fingerprint:
-    weights = network.state_dict()
-    return fingerprint({name: weight.shape for name, weight in weights.items()}, weights.__getitem__)
+    shapes = {name: weight.shape for name, weight in network.state_dict().items()}
+    return fingerprint(shapes, lambda name: weight_of(network, name))

@@ -14,6 +14,7 @@ from ..denoiser import Conditioning
 from ..edit import Edit
 from ..edit_file import NotAnEdit
 from ..fingerprint import Fingerprint, fingerprint
+from .borrowing import weight_of
 from .families import PipelineFamily
 from .host_names import Place, places
 from .images import as_picture, resized
@@ -22,7 +23,7 @@ _OF_OUTPUTS = {".lora_up.weight", ".diff", ".diff_b"}  # have a row for each of 
 _SUFFIXES = *sorted(_OF_OUTPUTS), ".lora_down.weight", ".alpha"
 # Of a conditioning: what some of the networks do not read, and what is no part of a text.
 _UNUSED = {"pooled_output", "guidance"}
-_SHAPE = 0.02  # how much a photo's height over its width may be off, as a share
+_SHAPE = 0.02  # how much a photo's width over its height may be off, as a share, beside what rounding makes of it
 
 
 def translated(saved: Edit, name: str, family: PipelineFamily) -> Edit:
@@ -69,14 +70,18 @@ def _update(saved: Edit, name: str, family: PipelineFamily) -> dict[str, Tensor]
 
 def base_of(family: PipelineFamily) -> Fingerprint:
     """What the node would have kept of the network's weights."""
-    weights, parts = family.network.state_dict(), dict[str, list[tuple[str, Place]]]()
+    network, parts = family.network, dict[str, list[tuple[str, Place]]]()
+    row = {name: weight.shape[1:] for name, weight in network.state_dict().items()}
     for name, place in places(family).items():
         parts.setdefault(f"{place.layer}.weight", []).append((f"{name}.weight", place))
     shapes = {
-        theirs: torch.Size([sum(place.rows for _, place in own), *weights[own[0][0]].shape[1:]])
-        for theirs, own in parts.items()
+        theirs: torch.Size([sum(place.rows for _, place in own), *row[own[0][0]]]) for theirs, own in parts.items()
     }
-    return fingerprint(shapes, lambda theirs: torch.cat([place.turned(weights[name]) for name, place in parts[theirs]]))
+
+    def weight(theirs: str) -> Tensor:
+        return torch.cat([place.turned(weight_of(network, name)) for name, place in parts[theirs]])
+
+    return fingerprint(shapes, weight)
 
 
 def _text(part: str, saved: Edit, name: str, family: PipelineFamily) -> Conditioning:
@@ -95,12 +100,13 @@ def _text(part: str, saved: Edit, name: str, family: PipelineFamily) -> Conditio
     return own
 
 
-def picture_of(saved: Edit, name: str, image: Any) -> Image.Image:
+def picture_of(saved: Edit, name: str, image: Any, unit: int) -> Image.Image:
     """The photo that the edit was learned from, at its size there.
 
     Args:
         name: of the file.
         image: the photo at any size, as `tune` takes it, or None.
+        unit: pixels that the network takes a multiple of.
 
     Raises:
         NotAnEdit: the file holds a smaller picture of it alone, and no image is given.
@@ -113,12 +119,26 @@ def picture_of(saved: Edit, name: str, image: Any) -> Image.Image:
             raise NotAnEdit(f"{name} holds only a small picture of the photo: give the photo as image (--photo).")
         return preview
     photo = as_picture("image", image)
-    if abs(math.log(photo.width / photo.height * height / width)) > _SHAPE:
+    check_shape(photo, name, width, height, unit)
+    return resized(photo, width, height)
+
+
+def check_shape(photo: Image.Image, name: str, width: int, height: int, unit: int) -> None:
+    """Whether a photo may be the one that an edit was learned from, at another size.
+
+    Args:
+        name: of the file.
+        width, height: at which it was learned, in pixels; each side may have been rounded by up to `unit`.
+
+    Raises:
+        ValueError: it has another shape.
+    """
+    rounding = unit / width + unit / height
+    if abs(math.log(photo.width / photo.height * height / width)) > max(_SHAPE, rounding):
         raise ValueError(
             f"image is {photo.width} x {photo.height}, and {name} was learned from {width} x {height} pixels, another "
             "shape: crop it as it was there."
         )
-    return resized(photo, width, height)
 
 
 def _prompt(about: dict[str, Any]) -> str:

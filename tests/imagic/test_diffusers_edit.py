@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate import cpu_offload
 from PIL import Image
 from safetensors import safe_open
 
@@ -206,6 +207,31 @@ def test_the_file_is_for_the_same_model_only(tmp_path):
         ImagicEdit.load(path, build("Stable Diffusion 1"))
     with pytest.raises(ValueError, match="was tuned on another kind of model, StableDiffusionPipeline: load that"):
         ImagicEdit.load(path, build("SDXL"))
+
+
+def test_a_photo_of_another_shape_is_refused_and_one_that_was_rounded_is_not(tmp_path):
+    edit, path = learned("Stable Diffusion 1"), tmp_path / "a.safetensors"
+    edit.save(path)
+    for size in ((320, 320), (36, 32)):
+        again = ImagicEdit.load(path, edit.pipeline, PHOTO.resize(size))
+        assert torch.equal(again.photo, edit.photo)
+    sentence = r"^image is 64 x 32, and a.safetensors was learned from 32 x 32 pixels, another shape: crop it as it was"
+    with pytest.raises(ValueError, match=sentence):
+        ImagicEdit.load(path, edit.pipeline, PHOTO.resize((64, 32)))
+
+
+@pytest.mark.parametrize("name", ["SDXL", "SD3"])
+def test_an_edit_of_a_network_whose_layers_wait_elsewhere_is_saved_and_loaded(name, tmp_path):
+    """As `--offload sequential` leaves them. On a CPU accelerate cannot run such layers, so nothing is drawn here."""
+    pipeline, edit = build(name), learned(name)
+    network = cpu_offload(family_of(pipeline).network, torch.device("cpu"))
+    assert all(weight.is_meta for weight in network.parameters())
+    edit.save(tmp_path / "a.safetensors")
+    replace(edit, pipeline=pipeline).save(tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        ImagicEdit.load(tmp_path / "a.safetensors", pipeline)
 
 
 def test_the_file_says_what_it_is(tmp_path):

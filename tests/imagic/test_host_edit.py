@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from accelerate import cpu_offload
 from diffusers.loaders import single_file_utils
 from PIL import Image
 
@@ -146,6 +147,16 @@ def test_a_small_picture_is_the_photo_only_where_the_photo_was_as_small(tmp_path
     # And so may a file of the nodes.
     save(path, pipeline, update, about=about, photo=edit.photo)
     assert torch.equal(ImagicEdit.load(path, pipeline).photo, edit.photo)
+
+
+@pytest.mark.parametrize("name", ["SDXL", "SD3"])
+def test_layers_that_wait_elsewhere_are_known_again(name, tmp_path, recwarn):
+    pipeline = build(name)
+    save(tmp_path / "a.safetensors", pipeline, update_of(family_of(pipeline), "LoRA"))
+    network = cpu_offload(family_of(pipeline).network, torch.device("cpu"))
+    assert all(weight.is_meta for weight in network.parameters())
+    ImagicEdit.load(tmp_path / "a.safetensors", pipeline)
+    assert not [warning for warning in recwarn if "was tuned on" in str(warning.message)]
 
 
 def test_full_weights_are_not_saved_again(tmp_path):
