@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    arguments.check_sentence(options.sentence)
     output = options.output or Path(f"{options.edit.stem}.png")
     if not options.edit.is_file():
         raise ValueError(f"There is no file {str(options.edit)!r}: check its path.")

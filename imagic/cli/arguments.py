@@ -69,6 +69,15 @@ def load(options: argparse.Namespace) -> Any:
     return load_pipeline(options.model, **how)
 
 
+def check_sentence(sentence: str | None) -> None:
+    """
+    Raises:
+        ValueError: it is there, and says nothing.
+    """
+    if sentence is not None and not sentence.strip():
+        raise ValueError("The sentence is empty: say what the finished photo shows.")
+
+
 def sampling(options: argparse.Namespace) -> dict[str, Any]:
     """What `add_sampling` asked for, as `ImagicEdit.sample` takes it.
 

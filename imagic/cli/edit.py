@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    arguments.check_sentence(options.sentence)
     output = options.output or Path(f"{options.photo.stem}-edited.png")
     photo = files.read_photo(options.photo)
     kind = files.check_output(output, options.photo)

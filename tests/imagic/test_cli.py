@@ -133,6 +133,8 @@ EDIT = "edit", PHOTO, TARGET
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("edit", PHOTO, "  ", *DEMO), "The sentence is empty: say what the finished photo shows."),
+        (("apply", "dog.safetensors", "", *DEMO), "The sentence is empty: say what the finished photo shows."),
         (("edit", "none.jpg", TARGET, *DEMO), "There is no photo 'none.jpg': check its path."),
         (("edit", "text.jpg", TARGET, *DEMO), "'text.jpg' is no picture that can be read: convert it to PNG or JPEG."),
         ((*EDIT, *DEMO, "-o", "a.txt"), "'a.txt' is no name of a picture: end it with .png, .jpg or .webp."),
