@@ -36,14 +36,17 @@ class Finished:
         self.folder, self.most = folder, most
 
     def get(self, key: str) -> Stage | None:
-        """The stage of a key, its tensors on the CPU. A damaged file is removed and counts as none."""
+        """The stage of a key, its tensors on the CPU. A damaged file is removed and counts as none.
+
+        One that the system does not read now, since too many files are open, say, counts as none too, and stays.
+        """
         path = self._path(key)
         try:
             found = _read(path)
-        except FileNotFoundError:
+        except OSError:
             return None
         # RuntimeError: torch's, of shapes that no tensor can have. RecursionError: of lists in lists.
-        except (SafetensorError, ValueError, KeyError, TypeError, OSError, RuntimeError, RecursionError):
+        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, RecursionError):
             _remove(path)
             return None
         with contextlib.suppress(OSError):  # another process has removed it since, or may read it only
@@ -105,7 +108,11 @@ def _write(path: Path, tensors: dict[str, Tensor], history: History) -> None:
 def _read(path: Path) -> Stage:
     if not path.exists():  # safetensors raises an error of its own
         raise FileNotFoundError(path)
-    with safe_open(path, "pt") as file:
+    try:
+        opened = safe_open(path, "pt")
+    except RuntimeError as error:  # torch's, which opens the file once more; damage shows below
+        raise OSError(str(error)) from None
+    with opened as file:
         told = json.loads((file.metadata() or {})[FORMAT])
         numbered = {place: file.get_tensor(place) for place in file.keys()}  # noqa: SIM118 - it is no dict
     checksum = told.pop("checksum")

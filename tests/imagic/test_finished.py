@@ -1,5 +1,6 @@
 """Finished stages on disk: exact, bounded, and never an error."""
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -110,6 +111,46 @@ def test_a_damaged_file_is_removed_and_counts_as_none(store):
         refused += found is None
     assert refused > 110
     assert store.put("a", stage())
+    assert same(store.get("a"), stage())
+
+
+@contextlib.contextmanager
+def files_left(count: int):
+    """This process may open so many more files."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(128, hard), hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(count):
+            os.close(held.pop())
+        yield
+    finally:
+        for file in held:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_good_file_that_cannot_be_opened_now_stays(store, count):
+    store.put("a", stage())
+    with files_left(count):
+        found = store.get("a")
+    assert found is None
+    assert same(store.get("a"), stage())
+
+
+def test_a_good_file_that_cannot_be_read_now_stays(store, monkeypatch):
+    def failing(path, framework):
+        raise OSError(5, "Input/output error")
+
+    store.put("a", stage())
+    with monkeypatch.context() as patch:
+        patch.setattr(finished, "safe_open", failing)
+        assert store.get("a") is None
     assert same(store.get("a"), stage())
 
 
