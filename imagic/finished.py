@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .digest import digest
 from .training import History
-from .whole_file import NotWritten, whole
+from .whole_file import NotWritten, explained, whole
 
 SUFFIX = ".stage"
 FORMAT = "imagic stage"  # the key of the format's entry in the file's metadata
@@ -53,26 +53,27 @@ class Finished:
             os.utime(path)
         return found
 
-    def put(self, key: str, stage: Stage) -> bool:
+    def put(self, key: str, stage: Stage) -> str | None:
         """Keep a stage, and remove others until all fit.
 
         Returns:
-            Whether it is kept. One larger than half of what all may take is not, lest it drive out everything else.
-            Neither is one that the disk does not take.
+            None, or the sentence why it is not kept. One larger than half of what all may take is not, lest it drive
+            out everything else. Neither is one that the disk does not take.
         """
         tensors, history = stage
         size = sum(tensor.numel() * tensor.dtype.itemsize for tensor in tensors.values())
         if size > self.most // 2:
-            return False
+            return f"It takes {size / 1e9:.3g} GB, more than half of the {self.most / 1e9:.3g} GB for all trainings."
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._make_room(size)
-            with whole(self._path(key)) as unfinished:
-                _write(unfinished, tensors, history)
-        except (NotWritten, OSError):
-            return False
+            with explained(self._path(key)):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._make_room(size)
+                with whole(self._path(key)) as unfinished:
+                    _write(unfinished, tensors, history)
+        except NotWritten as error:
+            return str(error)
         self._make_room(0)  # for what other processes have kept meanwhile, and headers
-        return True
+        return None
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{SUFFIX}"

@@ -7,6 +7,7 @@ as another node's function inside the network, there is no key: such a stage is 
 import functools
 import hashlib
 import logging
+import math
 import os
 import platform
 import sys
@@ -30,15 +31,21 @@ PACK = Path(__file__).parents[2]
 
 def store() -> Finished:
     """The finished stages of this host, in a folder of its user folder that it serves to nobody."""
-    return Finished(Path(folder_paths.user_directory) / "__imagic" / "finished", int(_gigabytes() * 1e9))
+    folder = Path(folder_paths.user_directory) / "__imagic" / "finished"
+    return Finished(folder, _bytes(os.environ.get(VARIABLE, f"{GIGABYTES}")))
 
 
-def _gigabytes() -> float:
+@functools.cache  # so that it is told once
+def _bytes(gigabytes: str) -> int:
+    """How much may be kept: what the environment says, or the usual where that is no size."""
     try:
-        return float(os.environ.get(VARIABLE, GIGABYTES))
+        most = float(gigabytes) * 1e9
     except ValueError:
-        logging.warning("Imagic: %s is not a number, so %g is taken.", VARIABLE, GIGABYTES)
-        return GIGABYTES
+        most = math.nan
+    if 0 <= most < math.inf:
+        return int(most)
+    logging.warning("Imagic: %s is not a number from 0 up, so %g is taken.", VARIABLE, GIGABYTES)
+    return int(GIGABYTES * 1e9)
 
 
 def key(

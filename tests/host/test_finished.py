@@ -210,11 +210,33 @@ def test_a_damaged_file_is_trained_anew_and_what_is_too_large_is_told(quick, tra
     assert len(trainings) == 2
     monkeypatch.setenv("IMAGIC_CACHE_GB", "0.01")
     quick.tune(tune="all weights")
-    assert "is not kept on disk: save it with Save Imagic Edit" in caplog.text
+    assert "is not kept on disk: save it with Save Imagic Edit. It takes 0." in caplog.text
     monkeypatch.setenv("IMAGIC_CACHE_GB", "much")
     quick.optimize()
     assert len(trainings) == 3
     assert [each for each in disk.iterdir() if each != path] == []
+
+
+@pytest.mark.parametrize("size", ["inf", "nan", "-1", "1e300", ""])
+def test_a_size_that_is_none_is_told_once_and_the_usual_one_taken(quick, trainings, disk, monkeypatch, caplog, size):
+    monkeypatch.setenv("IMAGIC_CACHE_GB", size)
+    quick.optimize(remember=False)
+    assert caplog.text == ""
+    quick.optimize()
+    quick.optimize()
+    assert len(trainings) == 2
+    (record,) = caplog.records
+    assert record.getMessage() == "Imagic: IMAGIC_CACHE_GB is not a number from 0 up, so 4 is taken."
+
+
+def test_why_a_training_is_not_kept_is_told(quick, trainings, disk, caplog):
+    disk.parent.write_text("in the folder's place")
+    quick.optimize()
+    (record,) = caplog.records
+    told = record.getMessage()
+    assert told.startswith("This training is not kept on disk: save it with Save Imagic Edit. ")
+    assert told.count("GB") == 0
+    assert "cannot be written, since a file is where its folder would be" in told
 
 
 def test_what_was_cancelled_is_not_kept(quick, disk):
