@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .digest import digest
 from .training import History
-from .whole_file import NotWritten, whole
+from .whole_file import NotWritten, explained, whole
 
 SUFFIX = ".stage"
 FORMAT = "imagic stage"  # the key of the format's entry in the file's metadata
@@ -36,40 +36,44 @@ class Finished:
         self.folder, self.most = folder, most
 
     def get(self, key: str) -> Stage | None:
-        """The stage of a key, its tensors on the CPU. A damaged file is removed and counts as none."""
+        """The stage of a key, its tensors on the CPU. A damaged file is removed and counts as none.
+
+        One that the system does not read now, since too many files are open, say, counts as none too, and stays.
+        """
         path = self._path(key)
         try:
             found = _read(path)
-        except FileNotFoundError:
+        except OSError:
             return None
         # RuntimeError: torch's, of shapes that no tensor can have. RecursionError: of lists in lists.
-        except (SafetensorError, ValueError, KeyError, TypeError, OSError, RuntimeError, RecursionError):
+        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, RecursionError):
             _remove(path)
             return None
         with contextlib.suppress(OSError):  # another process has removed it since, or may read it only
             os.utime(path)
         return found
 
-    def put(self, key: str, stage: Stage) -> bool:
+    def put(self, key: str, stage: Stage) -> str | None:
         """Keep a stage, and remove others until all fit.
 
         Returns:
-            Whether it is kept. One larger than half of what all may take is not, lest it drive out everything else.
-            Neither is one that the disk does not take.
+            None, or the sentence why it is not kept. One larger than half of what all may take is not, lest it drive
+            out everything else. Neither is one that the disk does not take.
         """
         tensors, history = stage
         size = sum(tensor.numel() * tensor.dtype.itemsize for tensor in tensors.values())
         if size > self.most // 2:
-            return False
+            return f"It takes {size / 1e9:.3g} GB, more than half of the {self.most / 1e9:.3g} GB for all trainings."
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._make_room(size)
-            with whole(self._path(key)) as unfinished:
-                _write(unfinished, tensors, history)
-        except (NotWritten, OSError):
-            return False
+            with explained(self._path(key)):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._make_room(size)
+                with whole(self._path(key)) as unfinished:
+                    _write(unfinished, tensors, history)
+        except NotWritten as error:
+            return str(error)
         self._make_room(0)  # for what other processes have kept meanwhile, and headers
-        return True
+        return None
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{SUFFIX}"
@@ -105,7 +109,11 @@ def _write(path: Path, tensors: dict[str, Tensor], history: History) -> None:
 def _read(path: Path) -> Stage:
     if not path.exists():  # safetensors raises an error of its own
         raise FileNotFoundError(path)
-    with safe_open(path, "pt") as file:
+    try:
+        opened = safe_open(path, "pt")
+    except RuntimeError as error:  # torch's, which opens the file once more; damage shows below
+        raise OSError(str(error)) from None
+    with opened as file:
         told = json.loads((file.metadata() or {})[FORMAT])
         numbered = {place: file.get_tensor(place) for place in file.keys()}  # noqa: SIM118 - it is no dict
     checksum = told.pop("checksum")

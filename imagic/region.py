@@ -65,7 +65,7 @@ def edit_region(
     def predicted(noisy: Tensor, sigma: Tensor, text: Conditioning) -> Tensor:
         clean = denoiser(noisy, sigma, text).float()
         on_evaluation(len(noisy))
-        return clean
+        return finite("What the model predicts for this photo", clean, "run the model in fp32 or bf16")
 
     change, share = torch.zeros_like(latent), torch.zeros_like(latent[:, :1])
     for part, sigma, place in zip(noise.split(size), levels.split(size), quantile.split(size), strict=True):
@@ -73,7 +73,6 @@ def edit_region(
         wanted, there = (predicted(noisy, sigma, text) for text in (target, optimized))
         share += relative_size(wanted - there, latent - there).square().mean(0, keepdim=True) * len(part) / PAIRS
         change += (wanted - there)[(place <= NOISIEST_LOCAL).to(latent.device)].sum(0, keepdim=True)
-    finite("What the model predicts for this photo", change, "run the model in fp32 or bf16")
     return torch.ones_like(share) if is_whole(share.sqrt(), threshold) else region_of(change, threshold)
 
 
@@ -95,7 +94,7 @@ def relative_size(change: Tensor, unexplained: Tensor) -> Tensor:
 
 def is_whole(share: Tensor, threshold: float) -> bool:
     """Whether an edit that changes each position by such a share, a `relative_size`, is one of the whole picture."""
-    return bool(torch.quantile(share.flatten(), LEAST_CHANGED) > WHOLE * threshold)
+    return bool(_quantiles(share.flatten()[None], LEAST_CHANGED) > WHOLE * threshold)
 
 
 def region_of(change: Tensor, threshold: float) -> Tensor:
@@ -104,7 +103,7 @@ def region_of(change: Tensor, threshold: float) -> Tensor:
         return torch.ones_like(change[:, :1])
     size = local_size(change)
     # Not the very largest, which may be a single position.
-    largest = torch.quantile(size.flatten(1), 0.95, dim=1).view(-1, *[1] * (size.ndim - 1))
+    largest = _quantiles(size, 0.95).view(-1, *[1] * (size.ndim - 1))
     share = size / largest.clamp_min(torch.finfo(size.dtype).tiny)
     return ((share - (1 - SOFTNESS) * threshold) / (2 * SOFTNESS * threshold)).clamp(0, 1)
 
@@ -112,6 +111,12 @@ def region_of(change: Tensor, threshold: float) -> Tensor:
 def local_size(change: Tensor) -> Tensor:
     """How large a change [N, C, ..., H, W] is around each position: the root of its mean square, [N, 1, ..., H, W]."""
     return _smooth(change.square().mean(1, keepdim=True)).sqrt()
+
+
+def _quantiles(values: Tensor, quantile: float) -> Tensor:
+    """A quantile of each of N, [N], from some million positions at most: torch's takes no more than 16 million."""
+    values = values.flatten(1)
+    return torch.quantile(values[:, :: values.shape[1] // 2**20 + 1], quantile, dim=1)
 
 
 def _smooth(values: Tensor) -> Tensor:

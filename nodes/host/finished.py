@@ -7,6 +7,7 @@ as another node's function inside the network, there is no key: such a stage is 
 import functools
 import hashlib
 import logging
+import math
 import os
 import platform
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
 import folder_paths
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ from ...imagic.denoiser import Conditioning
 from ...imagic.digest import NotComparable, digest
 from ...imagic.finished import Finished
 from .denoiser import HostDenoiser, has_code_inside
+from .versions import how_it_calculates, version
 
 VARIABLE = "IMAGIC_CACHE_GB"  # of the environment: how much may be kept
 GIGABYTES = 4.0  # some 300 tunings of Stable Diffusion 1.5, 40 of SDXL
@@ -30,15 +33,21 @@ PACK = Path(__file__).parents[2]
 
 def store() -> Finished:
     """The finished stages of this host, in a folder of its user folder that it serves to nobody."""
-    return Finished(Path(folder_paths.user_directory) / "__imagic" / "finished", int(_gigabytes() * 1e9))
+    folder = Path(folder_paths.user_directory) / "__imagic" / "finished"
+    return Finished(folder, _bytes(os.environ.get(VARIABLE, f"{GIGABYTES}")))
 
 
-def _gigabytes() -> float:
+@functools.cache  # so that it is told once
+def _bytes(gigabytes: str) -> int:
+    """How much may be kept: what the environment says, or the usual where that is no size."""
     try:
-        return float(os.environ.get(VARIABLE, GIGABYTES))
+        most = float(gigabytes) * 1e9
     except ValueError:
-        logging.warning("Imagic: %s is not a number, so %g is taken.", VARIABLE, GIGABYTES)
-        return GIGABYTES
+        most = math.nan
+    if 0 <= most < math.inf:
+        return int(most)
+    logging.warning("Imagic: %s is not a number from 0 up, so %g is taken.", VARIABLE, GIGABYTES)
+    return int(GIGABYTES * 1e9)
 
 
 def key(
@@ -74,7 +83,7 @@ def key(
                 "object patches": {
                     name: patch for name, patch in model.object_patches.items() if name != "model_sampling"
                 },
-                "code": [_of_pack(), _of_classes({type(part) for part in (latents, *base.modules())})],
+                "code": [_of_pack(), *_of_host(), _of_classes({type(part) for part in (latents, *base.modules())})],
                 "machine": _machine(denoiser.device),
             }
         )
@@ -111,10 +120,10 @@ def _machine(device: torch.device) -> list[Any]:
         own = [platform.machine(), capability, torch.get_num_threads()]
     elif device.type == "cuda":
         own = [torch.cuda.get_device_name(device), torch.version.cuda, torch.version.hip]
-        own += [torch.backends.cudnn.version(), torch.backends.cuda.matmul.allow_tf32]
+        own += [torch.backends.cudnn.version()]
     else:
         own = []
-    return [device.type, *own, torch.__version__, torch.get_float32_matmul_precision()]
+    return [device.type, *own, how_it_calculates(), torch.__version__, torch.get_float32_matmul_precision()]
 
 
 @functools.cache
@@ -123,8 +132,14 @@ def _of_pack() -> str:
     return _of_files(path for folder in ("imagic", "nodes/host") for path in (PACK / folder).glob("*.py"))
 
 
+@functools.cache
+def _of_host() -> list[str | None]:
+    """Of the host, whose functions calculate too: its version as it is imported, and its code."""
+    return [version, _of_files(Path(comfy.model_management.__file__).parent.rglob("*.py"))]
+
+
 def _of_classes(kinds: set[type]) -> str:
-    """Of the code of classes and their bases. PyTorch's own goes by its version."""
+    """Of the code of classes and their bases, which other packs may have made. PyTorch's own goes by its version."""
     modules = {base.__module__ for kind in kinds for base in kind.__mro__}
     files = [
         getattr(sys.modules.get(name), "__file__", None)
@@ -139,3 +154,6 @@ def _of_classes(kinds: set[type]) -> str:
 def _of_files(paths: Iterable[Path]) -> str:
     contents = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
     return hashlib.sha256("".join(contents).encode()).hexdigest()
+
+
+_of_pack()  # now, for an update may replace the files before the first training

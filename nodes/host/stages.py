@@ -37,10 +37,10 @@ def run(
     Raises:
         ValueError, torch.OutOfMemoryError: see `loaded` and the stage.
     """
-    say, store = text_sender(node_id), finished.store()
+    say = text_sender(node_id)
     with loaded(model, samples, text, fixed) as ready:
         key = None
-        if remember and store.most:
+        if remember and (store := finished.store()).most:
             key = finished.key(stage, ready.model, ready.denoiser, samples, text, fixed, settings)
         if key is not None and (found := store.get(key)):
             before, after = found[1].validation_before, found[1].validation_after
@@ -55,9 +55,8 @@ def run(
         with Progress(model, title, settings["steps"], node_id) as progress:
             done = stage(ready.denoiser, ready.latent, ready.conditioning, **settings, on_step=progress)
             progress.sum_up(done[1])
-    if key is not None and not store.put(key, done):
-        size = sum(tensor.numel() * tensor.dtype.itemsize for tensor in done[0].values())
-        sentence = f"This training of {size / 1e9:.1f} GB is not kept on disk: save it with Save Imagic Edit."
+    if key is not None and (reason := store.put(key, done)):
+        sentence = f"This training is not kept on disk: save it with Save Imagic Edit. {reason}"
         logging.warning(sentence)
         say(sentence)
     return done, False

@@ -4,9 +4,12 @@ Each way is chosen by what the host has, not by its number: packages of ComfyUI 
 """
 
 import inspect
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import comfy.cli_args
 import comfy.model_management
 import comfy.model_sampling
 import torch
@@ -16,9 +19,18 @@ try:
 except ImportError:  # March 2024
     from comfy.sample import convert_cond
 
+try:
+    from comfyui_version import __version__ as version
+except ImportError:  # March 2024
+    version = None
+
+# Of the options that the host is started with, those that numbers depend on.
+CALCULATING = re.compile("fast|deterministic|.*(attention|fp8_compute|triton_backend|channels_last)")
+
 __all__ = [
     "convert_cond",
     "host_knows_it_trains",
+    "how_it_calculates",
     "is_flow",
     "load_whole",
     "loaded_with",
@@ -27,7 +39,19 @@ __all__ = [
     "smallest_side",
     "take_off_device",
     "type_handed_on",
+    "version",
 ]
+
+
+def how_it_calculates() -> dict[str, Any]:
+    """What the host and PyTorch are told that numbers depend on in their last bits, by name."""
+    told = {name: value for name, value in vars(comfy.cli_args.args).items() if CALCULATING.fullmatch(name)}
+    cuda = torch.backends.cuda
+    return told | {
+        "allow_tf32": cuda.matmul.allow_tf32,
+        "allow_fp16_accumulation": getattr(cuda.matmul, "allow_fp16_accumulation", None),
+        "fp16_bf16_reduction_math_sdp": getattr(cuda, "fp16_bf16_reduction_math_sdp_allowed", bool)(),
+    }
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Never train twice: what was trained before comes from disk, the same to the bit, and only if all is the same."""
 
-import importlib
+import importlib.util
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -190,6 +193,73 @@ def test_a_new_version_of_the_pack_trains_again(studio, quick, trainings, monkey
     assert len(trainings) == 2
 
 
+def test_the_packs_code_is_read_as_it_is_imported(studio, tmp_path, monkeypatch):
+    """An update while the host runs changes files, not what trains."""
+    module = studio.module("nodes.host.finished")
+    fresh_spec = importlib.util.spec_from_file_location(f"{module.__name__}_again", module.__file__)
+    fresh = importlib.util.module_from_spec(fresh_spec)
+    fresh_spec.loader.exec_module(fresh)
+    monkeypatch.setattr(fresh, "PACK", tmp_path)
+    assert fresh._of_pack() == module._of_pack()
+
+
+def functions_of_another_host(studio, monkeypatch, tmp_path):
+    """One whose attention is calculated otherwise, in a function: the classes are the same."""
+    management = studio.module("nodes.host.finished").comfy.model_management
+    folder = tmp_path / "comfy"
+    shutil.copytree(Path(management.__file__).parent, folder, ignore=lambda _, names: {"__pycache__"} & set(names))
+    with (folder / "ldm" / "modules" / "attention.py").open("a", encoding="utf-8") as file:
+        file.write("\noptimized_attention = attention_basic\n")
+    monkeypatch.setattr(management, "__file__", str(folder / "model_management.py"))
+
+
+def another_version(studio, monkeypatch, tmp_path):
+    monkeypatch.setattr(studio.module("nodes.host.finished"), "version", "0.0.1")
+
+
+def other_attention(studio, monkeypatch, tmp_path):
+    monkeypatch.setattr(importlib.import_module("comfy.cli_args").args, "use_split_cross_attention", True)
+
+
+def other_speed(studio, monkeypatch, tmp_path):
+    monkeypatch.setattr(importlib.import_module("comfy.cli_args").args, "fast", {torch.float16}, raising=False)
+
+
+def other_accumulation(studio, monkeypatch, tmp_path):
+    # In place of it all, for pytest cannot put single switches of it back, and older versions of PyTorch have no such.
+    switches = SimpleNamespace(allow_tf32=torch.backends.cuda.matmul.allow_tf32, allow_fp16_accumulation="otherwise")
+    monkeypatch.setattr(torch.backends.cuda, "matmul", switches)
+
+
+def other_reduction(studio, monkeypatch, tmp_path):
+    cuda = torch.backends.cuda
+    monkeypatch.setattr(cuda, "fp16_bf16_reduction_math_sdp_allowed", lambda: "otherwise", raising=False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        functions_of_another_host,
+        another_version,
+        other_attention,
+        other_speed,
+        other_accumulation,
+        other_reduction,
+    ],
+)
+def test_a_host_that_calculates_otherwise_trains_again(studio, quick, trainings, monkeypatch, tmp_path, change):
+    code = studio.module("nodes.host.finished")._of_host
+    quick.optimize()
+    with monkeypatch.context() as patch:
+        change(studio, patch, tmp_path)
+        code.cache_clear()
+        quick.optimize()
+    code.cache_clear()
+    assert len(trainings) == 2
+    quick.optimize()
+    assert len(trainings) == 2
+
+
 def test_the_switch_trains_and_keeps_nothing(quick, trainings, disk, monkeypatch):
     quick.optimize(remember=False)
     assert not disk.exists()
@@ -210,11 +280,33 @@ def test_a_damaged_file_is_trained_anew_and_what_is_too_large_is_told(quick, tra
     assert len(trainings) == 2
     monkeypatch.setenv("IMAGIC_CACHE_GB", "0.01")
     quick.tune(tune="all weights")
-    assert "is not kept on disk: save it with Save Imagic Edit" in caplog.text
+    assert "is not kept on disk: save it with Save Imagic Edit. It takes 0." in caplog.text
     monkeypatch.setenv("IMAGIC_CACHE_GB", "much")
     quick.optimize()
     assert len(trainings) == 3
     assert [each for each in disk.iterdir() if each != path] == []
+
+
+@pytest.mark.parametrize("size", ["inf", "nan", "-1", "1e300", ""])
+def test_a_size_that_is_none_is_told_once_and_the_usual_one_taken(quick, trainings, disk, monkeypatch, caplog, size):
+    monkeypatch.setenv("IMAGIC_CACHE_GB", size)
+    quick.optimize(remember=False)
+    assert caplog.text == ""
+    quick.optimize()
+    quick.optimize()
+    assert len(trainings) == 2
+    (record,) = caplog.records
+    assert record.getMessage() == "Imagic: IMAGIC_CACHE_GB is not a number from 0 up, so 4 is taken."
+
+
+def test_why_a_training_is_not_kept_is_told(quick, trainings, disk, caplog):
+    disk.parent.write_text("in the folder's place")
+    quick.optimize()
+    (record,) = caplog.records
+    told = record.getMessage()
+    assert told.startswith("This training is not kept on disk: save it with Save Imagic Edit. ")
+    assert told.count("GB") == 0
+    assert "cannot be written, since a file is where its folder would be" in told
 
 
 def test_what_was_cancelled_is_not_kept(quick, disk):

@@ -1,8 +1,10 @@
 """Finished stages on disk: exact, bounded, and never an error."""
 
+import contextlib
 import multiprocessing
 import os
 import random
+import re
 import shutil
 
 import pytest
@@ -44,8 +46,8 @@ def files(store) -> list[str]:
 
 def test_what_is_kept_comes_back_bit_by_bit(store):
     assert store.get("a") is None
-    assert store.put("a", stage(1))
-    assert store.put("b", stage(2))
+    assert store.put("a", stage(1)) is None
+    assert store.put("b", stage(2)) is None
     assert same(store.get("a"), stage(1))
     assert same(store.get("b"), stage(2))
     assert same(Finished(store.folder, MEGABYTE).get("a"), stage(1))
@@ -68,7 +70,7 @@ def test_the_one_that_was_used_longest_ago_goes_first(store):
     store.folder.joinpath("mine.txt").write_text("x" * 100)
     assert store.get("0")
     for place in range(3, 6):
-        assert store.put(f"{place}", stage(place, size))
+        assert store.put(f"{place}", stage(place, size)) is None
         assert sum(path.stat().st_size for path in store.folder.glob(f"*{SUFFIX}")) <= MEGABYTE
         store.get("0")
     assert store.get("0")
@@ -79,9 +81,12 @@ def test_the_one_that_was_used_longest_ago_goes_first(store):
 
 def test_one_larger_than_half_of_it_all_is_not_kept_and_drives_nothing_out(store):
     store.put("small", stage())
-    assert not store.put("large", stage(0, MEGABYTE // 8))
+    assert re.fullmatch(
+        r"It takes 0\.\d+ GB, more than half of the 0\.00105 GB for all trainings\.",
+        store.put("large", stage(0, MEGABYTE // 8)),
+    )
     assert files(store) == [f"small{SUFFIX}"]
-    assert not Finished(store.folder, 0).put("any", stage())
+    assert "more than half of the 0 GB" in Finished(store.folder, 0).put("any", stage())
 
 
 def damages(whole: bytes):
@@ -109,18 +114,58 @@ def test_a_damaged_file_is_removed_and_counts_as_none(store):
         assert path.exists() == (found is not None)
         refused += found is None
     assert refused > 110
-    assert store.put("a", stage())
+    assert store.put("a", stage()) is None
+    assert same(store.get("a"), stage())
+
+
+@contextlib.contextmanager
+def files_left(count: int):
+    """This process may open so many more files."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(128, hard), hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(count):
+            os.close(held.pop())
+        yield
+    finally:
+        for file in held:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_good_file_that_cannot_be_opened_now_stays(store, count):
+    store.put("a", stage())
+    with files_left(count):
+        found = store.get("a")
+    assert found is None
+    assert same(store.get("a"), stage())
+
+
+def test_a_good_file_that_cannot_be_read_now_stays(store, monkeypatch):
+    def failing(path, framework):
+        raise OSError(5, "Input/output error")
+
+    store.put("a", stage())
+    with monkeypatch.context() as patch:
+        patch.setattr(finished, "safe_open", failing)
+        assert store.get("a") is None
     assert same(store.get("a"), stage())
 
 
 def test_a_folder_in_the_files_place_and_a_file_in_the_folders_are_no_error(store, tmp_path):
     (store.folder / f"a{SUFFIX}").mkdir(parents=True)
     assert store.get("a") is None
-    assert not store.put("a", stage())
+    assert f"a{SUFFIX} cannot be written, since" in store.put("a", stage())
     shutil.rmtree(store.folder)
     store.folder.write_text("x")
     assert store.get("a") is None
-    assert not store.put("a", stage())
+    assert "since a file is where its folder would be" in store.put("a", stage())
 
 
 def test_a_disk_that_is_full_is_no_error_and_leaves_nothing(store, monkeypatch):
@@ -129,7 +174,7 @@ def test_a_disk_that_is_full_is_no_error_and_leaves_nothing(store, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(finished, "save_file", full)
-    assert not store.put("a", stage())
+    assert "since its disk is full: free some space" in store.put("a", stage())
     assert files(store) == []
 
 

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from torch import nn
 
 from imagic import objective
-from imagic.region import FORWARD_EQUIVALENTS, edit_region, is_whole, local_size, region_of, relative_size
+from imagic.levels import standard_levels
+from imagic.region import (
+    FORWARD_EQUIVALENTS,
+    NOISIEST_LOCAL,
+    edit_region,
+    is_whole,
+    local_size,
+    region_of,
+    relative_size,
+)
 
 from .gaussian import SHAPE, TOKENS, WIDTH, Gaussian, photo, prompt
 
@@ -25,6 +34,16 @@ def test_the_region_is_where_a_change_is_large(shape):
 
 def test_a_change_of_the_whole_picture_has_all_of_it_as_its_region():
     assert (region_of(torch.randn(1, 64, 16, 16), 0.4) == 1).all()
+
+
+def test_a_picture_of_more_positions_than_a_quantile_takes_has_a_region():
+    change = torch.full((1, 1, 2**23 + 1, 2), 0.01)  # a pixel a position, and narrow, for its window is small
+    change[..., : 2**22, :] = 1.0
+    region = region_of(change, 0.4)
+    assert region[0, 0, 2**22 - 9].all()
+    assert not region[0, 0, 2**22 + 9].any()
+    assert not is_whole(change, 0.4)
+    assert is_whole(change, 0.03)
 
 
 def test_no_change_has_no_region_and_no_threshold_has_all():
@@ -109,10 +128,13 @@ def test_every_evaluation_is_counted(at_a_time, monkeypatch):
     assert sum(seen) == FORWARD_EQUIVALENTS
 
 
-def test_a_model_that_gives_nan_finds_no_region():
+@pytest.mark.parametrize("quantile", [0.5, NOISIEST_LOCAL])  # the noisiest levels count for the whole picture alone
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_model_that_gives_nan_finds_no_region(quantile, value):
     class Broken(Gaussian):
         def __call__(self, noisy, sigma, conditioning):
-            return super().__call__(noisy, sigma, conditioning) * torch.where(sigma > 1, torch.nan, 1).view(-1, 1, 1, 1)
+            broken = sigma > standard_levels(self, torch.tensor([quantile]))
+            return super().__call__(noisy, sigma, conditioning) * torch.where(broken, value, 1).view(-1, 1, 1, 1)
 
     with pytest.raises(
         ValueError, match=r"^What the model predicts for this photo holds NaN or infinite values: run .*\.$"
