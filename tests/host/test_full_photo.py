@@ -209,6 +209,19 @@ def test_a_mask_that_nobody_painted_is_none(crop, restore):
     assert torch.equal(restore(edited, photo=photo, region=blank)[0], restore(edited, photo=photo)[0])
 
 
+def test_leftovers_of_8_bits_are_not_painted(crop, restore):
+    """Masks that were saved in 8 bits can hold 1/255 all over."""
+    photo, painted = noise(1, 240, 320, 3), torch.zeros(1, 240, 320)
+    painted[:, 100:150, 120:170] = 1
+    leftovers = torch.full_like(painted, 1 / 255)
+    for region, clean in ((painted.maximum(leftovers), painted), (leftovers, None)):
+        (stitcher, part, mask), (_, expected, white) = (crop(photo, one) for one in (region, clean))
+        assert torch.equal(part, expected)
+        assert torch.equal(mask, white)
+        images = [restore(1 - part, stitcher=crop(photo)[0], region=one)[0] for one in (region, clean)]
+        assert torch.equal(*images)
+
+
 def test_bad_input_gets_one_sentence(crop, restore):
     photo = noise(1, 90, 120, 3)
     stitcher, part, _ = crop(photo)
