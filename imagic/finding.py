@@ -11,6 +11,7 @@ ENOUGH = 0.05  # of the picture: if so much lies outside of the region, the nois
 QUIETEST, LOUDEST = 1 / 255, 0.03  # noise, of 0..1: less is rounding, more is a change of the whole picture
 WHOLE = 0.6  # of the picture: an edit that changes as much is one of the whole picture
 BASE = 0.35  # of the mean detail: noise of what has none
+FLAT = 1e-5  # detail, of 0..1: a photo with less is of one colour, and the noise is the same everywhere
 FINE = 1 / 256  # of the shorter side, to each side: over which a change is averaged
 COARSE = 1 / 128  # the same for a vote, a margin and a soft edge: specks go, holes close
 
@@ -33,7 +34,7 @@ def change_found(before: Tensor, after: Tensor, threshold: float, region: Tensor
     fine, coarse = max(1.0, side * FINE), max(1.0, side * COARSE)
     size = _size(after - before, fine)
     detail = _size(before - torch.stack([blurred(plane, fine) for plane in before.unbind(-1)], -1), fine)
-    expected = (detail + BASE * detail.mean()) / ((1 + BASE) * detail.mean()).clamp_min(1e-6)
+    expected = (detail + BASE * detail.mean() + FLAT) / ((1 + BASE) * detail.mean() + FLAT)
     quiet = size / expected
     if region is not None and (region == 0).float().mean() > ENOUGH:
         quiet = quiet[region == 0]

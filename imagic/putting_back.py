@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .cropping import Box
 from .resampling import Axis, resample
-from .seam import blurred, feathered, floored
+from .seam import blurred, faded, floored, seam_widths
 
 TILE = 512  # pixels of the photo's side that are worked on at a time
 NEAR = 2.0  # pixels of the part to each side: what is smaller than this is texture, what is larger is colour
@@ -73,12 +73,13 @@ def put_back(
         edit is the photo, bit for bit.
     """
     result, put_in = photo.clone(), photo.new_zeros(photo.shape[:2], dtype=torch.float32)
+    widths = None if region is None else seam_widths(region, feather)
     maps = torch.cat([small, change.difference, change.recolour, change.colour, change.keep], -1)
     for top in range(box.top, box.top + box.height, TILE):
         for left in range(box.left, box.left + box.width, TILE):
             tile = Box(left, top, min(TILE, box.left + box.width - left), min(TILE, box.top + box.height - top))
             at = slice(tile.top, tile.top + tile.height), slice(tile.left, tile.left + tile.width)
-            amount = None if region is None else _feathered_tile(region, tile, feather)
+            amount = None if region is None else _faded_tile(region, tile, widths, feather)
             if amount is not None and not amount.any():
                 continue
             axes = _axes(tile, box, small.shape)
@@ -104,13 +105,13 @@ def _axes(tile: Box, box: Box, size: torch.Size) -> tuple[Axis, Axis]:
     return rows.part(tile.top, tile.height), columns.part(tile.left, tile.width)
 
 
-def _feathered_tile(region: Tensor, tile: Box, feather: float) -> Tensor:
-    """The tile of what `feathered` makes of the whole region."""
-    margin = int(feather) + 2
+def _faded_tile(region: Tensor, tile: Box, widths: Tensor, widest: float) -> Tensor:
+    """The tile of what `faded` makes of the whole region."""
+    margin = int(widest) + 2
     top, left = max(0, tile.top - margin), max(0, tile.left - margin)
-    around = region[top : tile.top + tile.height + margin, left : tile.left + tile.width + margin]
+    at = slice(top, tile.top + tile.height + margin), slice(left, tile.left + tile.width + margin)
     inner = slice(tile.top - top, tile.top - top + tile.height), slice(tile.left - left, tile.left - left + tile.width)
-    return feathered(around, feather)[inner] if around.any() else around.new_zeros(tile.height, tile.width)
+    return faded(region[at], widths[at])[inner]
 
 
 def _mean(picture: Tensor, reach: float) -> Tensor:

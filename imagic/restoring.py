@@ -43,7 +43,7 @@ def restore(
         edited: the edited part, [h, w, 3], at any size.
         before: the part as the editor gives it back unedited, of any size; without it, the part itself.
         region: where the photo may change, [H, W], 0..1.
-        part_region: the same for the part, [h', w'], at any size. It is taken as it is; `part_region` makes one.
+        part_region: the same for the part, [h', w'], at any size. It is taken as it is; `without_squares` makes one.
         align: undo a shift, a zoom and a change of the whole frame's light by a few percent.
         threshold: how many times the editor's noise counts as a change; 0 puts in everything.
         feather: width of the region's seam, as a share of the photo's shorter side.

@@ -2,12 +2,15 @@
 
 import math
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 # What is let through less than this is not let through. Masks that were saved in 8 bits hold such leftovers all over.
 FLOOR = 1 / 64
+MIDDLE = 4  # how many times as far as its seam is wide a patch goes from its edge to its middle, at least
 
 
 def floored(mask: Tensor) -> Tensor:
@@ -18,11 +21,35 @@ def floored(mask: Tensor) -> Tensor:
 def feathered(mask: Tensor, width: float) -> Tensor:
     """A mask [H, W], 0..1, that fades to nothing within `width` pixels inside of its edge.
 
-    It is nowhere more than `mask`, and 0 where that is. What touches the picture's edge does not fade there.
+    It is nowhere more than `mask`, and 0 where that is. What touches the picture's edge does not fade there. Where a
+    patch is small its seam is narrower, so that the middle stays.
     """
+    return faded(mask, seam_widths(mask, width))
+
+
+def seam_widths(mask: Tensor, width: float) -> Tensor:
+    """How wide the seam is at each pixel of a mask [H, W], in pixels.
+
+    It is `width`, halved for each patch until it is at most a quarter of the way from the edge to the middle.
+    """
+    inside = (floored(mask) > 0).numpy(force=True)
+    if width == 0 or inside.all():
+        return torch.full_like(mask, width)
+    patches, count = ndimage.label(inside, np.ones((3, 3)))
+    to_middle = np.zeros(count + 1, np.int32)
+    np.maximum.at(to_middle, patches.ravel(), ndimage.distance_transform_cdt(inside, "chessboard").ravel())
+    halvings = np.ceil(np.log2(MIDDLE * width / to_middle.clip(1))).clip(0)
+    return torch.from_numpy((width / 2**halvings).astype(np.float32)[patches]).to(mask)
+
+
+def faded(mask: Tensor, widths: Tensor) -> Tensor:
+    """A mask [H, W] with a seam of these widths [H, W], or a piece of it with those."""
     mask = floored(mask)
     inside = (mask > 0).to(mask)
-    return mask * (2 * blurred(inside, width) - 1).clamp(0, 1) if width > 0 else mask
+    share = torch.zeros_like(mask)
+    for width in widths[mask > 0].unique():
+        share = torch.where(widths == width, (2 * blurred(inside, width.item()) - 1).clamp(0, 1), share)
+    return mask * share
 
 
 def blurred(plane: Tensor, reach: float) -> Tensor:

@@ -1,17 +1,23 @@
 """A MASK as a plane of the photo's size or the part's."""
 
+import torch
 from torch import Tensor
 
 from ..imagic.resampling import resize
+from ..imagic.seam import FLOOR
 
 SAME_SHAPE = 0.02  # how far the shapes of a mask and of what it is for may lie apart, as a share
 
 
 def plane(region: Tensor | None) -> Tensor | None:
-    """A MASK as [H, W] in 0..1; None without one or with a blank one, which Load Image gives if none is painted."""
-    if region is None or not (region > 0).any():
+    """A MASK as [H, W] in 0..1, without the leftovers of 8 bits.
+
+    None without one or with a blank one, which Load Image gives if none is painted.
+    """
+    if region is None or not (region > FLOOR).any():
         return None
-    return region.reshape(region.shape[-2:]).float().clamp(0, 1)
+    mask = region.reshape(region.shape[-2:]).float().clamp(0, 1)
+    return torch.where(mask > FLOOR, mask, 0)
 
 
 def of_photo(region: Tensor | None, height: int, width: int) -> Tensor | None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..imagic.cropping import Box
-from ..imagic.part_region import part_region, positions
+from ..imagic.part_region import without_squares
 from ..imagic.resampling import resize
 from ..imagic.restoring import Restored, restore
 from . import inputs, regions
@@ -135,10 +135,12 @@ def _regions(place: Place, region: Tensor | None, edited: Tensor, feather: float
     if mask is None:
         return {"region": painted, "part_region": part}
     height, width = edited.shape[:2]
-    mask = positions(mask)
-    if mask.shape != (place.frame.height, place.frame.width) and regions.same_shape(mask, height, width):
+    of_photo = mask.shape == (place.frame.height, place.frame.width)
+    # A photo that was edited whole and unscaled is its own part.
+    itself = place.box == place.frame and mask.shape == (height, width)
+    if itself or (not of_photo and regions.same_shape(mask, height, width)):
         reach = feather * min(place.frame.height, place.frame.width) * width / place.box.width
-        drawn = part_region(mask, height, width, reach)
+        drawn = without_squares(mask, height, width, reach)
         part = drawn if part is None else drawn * resize(part[..., None], *drawn.shape)[..., 0].clamp(0, 1)
     else:
         mask = regions.of_photo(mask, place.frame.height, place.frame.width)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .. import checks
 from ..cropping import Box, part_size
-from ..part_region import part_region
+from ..part_region import without_squares
 from ..resampling import resize
 from ..restoring import restore
 from . import pictures
@@ -64,7 +64,7 @@ def restored(
     before = to_values(pictures.decode(edit.pipeline, edit.photo.to(edit.pipeline._execution_device)))
     if isinstance(mask_image, Tensor) and mask_image.shape[2:] == edit.photo.shape[2:]:
         found = as_region("mask_image", mask_image, edit.photo).cpu().reshape(edit.photo.shape[-2:])
-        region = {"part_region": part_region(found, *before.shape[:2], reach=0)}
+        region = {"part_region": without_squares(found, *before.shape[:2], reach=0)}
     else:
         painted = to_values(as_picture("mask_image", mask_image).convert("L"))
         region = {"region": resize(painted[..., None], *photo.shape[:2])[..., 0].clamp(0, 1)}

@@ -140,6 +140,20 @@ def test_the_region_of_keep_photo_leaves_no_cuts(crop, restore, size):
     assert (changed[:, 40:] > 0.1).all()
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_soft_mask_of_the_photos_size_stays_where_it_was_painted(crop, restore, whole):
+    """Its edges lie on a grid, and the part has the photo's shape: it is still no region of a few positions."""
+    photo, region, around = noise(1, 256, 256, 3), torch.zeros(1, 256, 256), torch.zeros(1, 256, 256)
+    region[:, 160:192, 96:224] = 0.9
+    region[:, 160:192, 96:128] = 0.6
+    around[:, 128:, 96:224] = 1
+    stitcher, part, _ = crop(photo, None if whole else around)
+    image, changed = restore(1 - part, stitcher=stitcher, region=region, feather=0.0)
+    assert part.shape[1] == part.shape[2]
+    assert torch.equal(image[region == 0], photo[region == 0])
+    assert (changed[:, 165:187, 132:220] > 0.85).all()
+
+
 class OtherPack:
     """What ComfyUI-Inpaint-CropAndStitch says of its STITCHER, in a few lines of our own."""
 
@@ -207,6 +221,19 @@ def test_a_mask_that_nobody_painted_is_none(crop, restore):
     assert crop(photo, blank)[1].shape == crop(photo)[1].shape
     edited = 1 - photo
     assert torch.equal(restore(edited, photo=photo, region=blank)[0], restore(edited, photo=photo)[0])
+
+
+def test_leftovers_of_8_bits_are_not_painted(crop, restore):
+    """Masks that were saved in 8 bits can hold 1/255 all over."""
+    photo, painted = noise(1, 240, 320, 3), torch.zeros(1, 240, 320)
+    painted[:, 100:150, 120:170] = 1
+    leftovers = torch.full_like(painted, 1 / 255)
+    for region, clean in ((painted.maximum(leftovers), painted), (leftovers, None)):
+        (_, part, mask), (_, expected, white) = (crop(photo, one) for one in (region, clean))
+        assert torch.equal(part, expected)
+        assert torch.equal(mask, white)
+        images = [restore(1 - part, stitcher=crop(photo)[0], region=one)[0] for one in (region, clean)]
+        assert torch.equal(*images)
 
 
 def test_bad_input_gets_one_sentence(crop, restore):

@@ -52,6 +52,18 @@ def test_the_noise_is_read_where_nothing_may_change():
     assert (change_found(before, after, 3.0, region)[:, 30:] == 1).all()
 
 
+@pytest.mark.parametrize("grey", [0.0, 0.3, 1.0])
+def test_an_object_is_found_on_a_photo_of_one_colour(grey):
+    before = torch.full((256, 256, 3), grey)
+    after = before.clone()
+    after[100:150, 100:150] = torch.tensor([0.9, 0.1, 0.1])
+    found = change_found(before, after, 3.0)
+    assert (found[100:150, 100:150] == 1).all()
+    found[92:158, 92:158] = 0
+    assert not found.any()
+    assert not change_found(before, before, 3.0).any()
+
+
 def test_no_threshold_puts_in_everything():
     assert (change_found(photo(), photo(), 0) == 1).all()
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from demo import load
 from imagic.cropping import Box
 from imagic.diffusers import fitted, instant, restored
-from imagic.part_region import part_region, positions
+from imagic.part_region import positions, without_squares
 from imagic.region import region_of
 from imagic.restoring import restore
 from imagic.seam import FLOOR
@@ -41,7 +41,7 @@ def steepest(plane: torch.Tensor) -> float:
 def test_a_region_of_a_few_positions_has_no_cut_in_a_large_photo(given):
     height, width = ROWS * PIXELS, COLUMNS * PIXELS
     full, after = noise(height * TIMES, width * TIMES, 3), noise(height, width, 3, seed=1)
-    region = part_region(given, height, width, 1.0)
+    region = without_squares(given, height, width, 1.0)
     box = Box(0, 0, width * TIMES, height * TIMES)
     result = restore(full, box, after, part_region=region, align=False, threshold=0)
     # From one position to the next it goes evenly. A cut would be as large as their difference in a pixel or a few.
@@ -61,7 +61,10 @@ def test_squares_are_told_from_what_was_painted(side):
     rectangle = torch.zeros(60, 80)
     rectangle[20:40, 20:60] = 1
     assert torch.equal(positions(rectangle), rectangle)
-    torch.testing.assert_close(part_region(rectangle, 60, 80, 0)[21:39, 21:59], torch.ones(18, 38))
+    torch.testing.assert_close(without_squares(rectangle, 60, 80, 0)[21:39, 21:59], torch.ones(18, 38))
+    assert torch.equal(positions(rectangle * 0.9), rectangle * 0.9)
+    # No model has positions of 64 pixels.
+    assert torch.equal(positions(squares(found(), 64)), squares(found(), 64))
 
 
 @pytest.fixture(scope="module")

@@ -119,6 +119,7 @@ def test_tiles_leave_no_trace(monkeypatch):
     full, after = photo("astronaut"), 1 - drawn_small(photo("astronaut"), 3)
     region = torch.zeros(320, 400)
     region[40:300, 30:330] = 1
+    region[305:315, 345:355] = 1  # a small one has a seam of its own
     box = Box(10, 10, 380, 300)
     small = cut_out(full, box, after.shape[1], after.shape[0])
     results = []
@@ -138,6 +139,24 @@ def test_a_seam_lies_inside_of_its_region_and_not_at_the_pictures_edge():
     assert seam[20, 10] < 0.11
     # It rises evenly from the edge inwards.
     torch.testing.assert_close(seam[20:30, 10].diff(), torch.full((9,), 1 / 10), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [10, 15, 25, 4])
+def test_a_small_region_reaches_its_full_weight(side):
+    """In a photo of 750 x 1000 pixels the seam is 7.5 wide, which is half of 15; a large region keeps it whole."""
+    mask = torch.zeros(750, 1000)
+    mask[100 : 100 + side, 200 : 200 + side] = 1
+    mask[400:, 300:600] = 1
+    seam = feathered(mask, 7.5)
+    assert seam[100 + side // 2, 200 + side // 2] == 1
+    assert seam[:300].sum() > 0.7 * side**2
+    assert not seam[mask == 0].any()
+    large = feathered(torch.where(torch.arange(750)[:, None] < 300, 0, mask), 7.5)
+    assert torch.equal(seam[300:], large[300:])
+    photo, after = noise(750, 1000, 3), noise(75, 100, 3, seed=1)
+    found = restore(photo, Box(0, 0, 1000, 750), after, region=mask, align=False, threshold=0)
+    torch.testing.assert_close(found.changed, seam, rtol=0, atol=1e-5)
+    assert torch.equal(found.picture[mask == 0], photo[mask == 0])
 
 
 def test_leftovers_of_8_bits_are_cut_and_white_stays_white():
