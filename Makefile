@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast compat editbench benchmark comfyui demo-model flow-model lint clean environment
+.PHONY: help demo test test-fast compat editbench benchmark test-gpu comfyui demo-model flow-model lint clean environment
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ editbench: environment ## measure edits against their truth (hours): make editbe
 
 benchmark: environment ## time and memory of a step, beside others' trainers: make benchmark [PEER=path]
 	@$(VENV) -m tests.benchmarks $(ARGS)
+
+test-gpu: environment ## precision, memory and time on a GPU, where one is at hand: make test-gpu [ARGS="--models sd15"]
+	@$(VENV) -m tests.gpu $(ARGS)
 
 demo-model: environment ## retrain the bundled demo model from its seed (hours)
 	@$(VENV) -m demo.training

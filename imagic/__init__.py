@@ -9,12 +9,16 @@ The method in three functions over a `Denoiser`, any differentiable model that p
 Nothing in this package knows of ComfyUI; `imagic.diffusers` is the only part that imports diffusers.
 """
 
-from .denoiser import Conditioning, Denoiser
-from .embedding import optimize_embedding
-from .finetuning import TUNE_MODES, fine_tune
-from .interpolation import interpolate
-from .scoring import Ranking, rank
-from .training import History, NonFiniteLoss, Step
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .denoiser import Conditioning, Denoiser
+    from .embedding import optimize_embedding
+    from .finetuning import TUNE_MODES, fine_tune
+    from .interpolation import interpolate
+    from .scoring import Ranking, rank
+    from .training import History, NonFiniteLoss, Step
 
 __all__ = [
     "TUNE_MODES",
@@ -29,3 +33,24 @@ __all__ = [
     "optimize_embedding",
     "rank",
 ]
+
+# Each is imported when it is first asked for: PyTorch takes seconds, and the command's help needs none of it.
+_HOMES = {
+    "TUNE_MODES": "finetuning",
+    "Conditioning": "denoiser",
+    "Denoiser": "denoiser",
+    "History": "training",
+    "NonFiniteLoss": "training",
+    "Ranking": "scoring",
+    "Step": "training",
+    "fine_tune": "finetuning",
+    "interpolate": "interpolation",
+    "optimize_embedding": "embedding",
+    "rank": "scoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,17 +1,17 @@
-"""What stage B trains: low-rank updates beside the layers, or the layers' own weights."""
+"""Low-rank updates beside the layers: what stage B trains by default."""
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from .blocks import blocks
-from .sizes import robust_rms
+from .sizes import output_size, rms
 
 # At the rate 1e-3 a step changes a layer's output by at most 1 %, and A x by at most a fifth. Plain LoRA does the same
-# at 128 inputs and rank 16.
+# at 128 inputs and rank 16, and full weights that move by 1e-4 do at 128 inputs.
 SHARE_OF_OUTPUT = 10.0
 WIDTH = 128.0
 
@@ -89,13 +89,16 @@ class LoRA:
         adapter.up = {name: state[f"{name}.lora_up.weight"].to(device) for name in names}
         adapter.units = dict.fromkeys(names, (1.0, 1.0))
         for name in names:
-            sizes = len(adapter.up[name]), *adapter.down[name].shape[1:]
-            if name not in modules or sizes != _weight_shape(modules[name]):
+            if name not in modules or not fits(modules[name], adapter.up[name], adapter.down[name]):
                 raise ValueError(f"The LoRA does not fit this model at {name}: load the model that it was tuned on.")
         return adapter
 
     def parameters(self) -> list[Tensor]:
         return [*self.down.values(), *self.up.values()]
+
+    def step_units(self) -> list[float]:
+        """What the learning rate of each parameter counts in: `parameters` are in units of their own already."""
+        return [1.0] * (2 * len(self.down))
 
     def matrices(self, name: str) -> tuple[Tensor, Tensor]:
         """A and B of a layer."""
@@ -108,12 +111,11 @@ class LoRA:
         found: dict[str, list[float]] = {name: [] for name in self.layers}
 
         def measure(name: str):
+            @torch.no_grad()
             def note(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
                 down, _ = self.matrices(name)
-                reduced, y = self._reduced(layer, args[0], down).float(), output.float()
-                axis = 1 if down.ndim > 2 else y.ndim - 1
-                size = robust_rms(y.square().mean([other for other in range(y.ndim) if other != axis]).sqrt())
-                ratio = float(size / (len(down) * reduced.square().mean().sqrt()))
+                reduced = self._reduced(layer, args[0], down)
+                ratio = float(output_size(output, 1 if down.ndim > 2 else -1) / (len(down) * rms(reduced)))
                 if 0 < ratio < math.inf:  # not where a layer gets or gives zeros alone
                     found[name].append(ratio)
 
@@ -180,62 +182,17 @@ def _weight_shape(layer: nn.Module) -> tuple[int, ...]:
     return ()
 
 
-def _quantized(weight: Tensor) -> bool:
-    """Whether a weight is of 8 bits or fewer, or in a layout of its own, which is a class of tensors then."""
-    return weight.dtype.itemsize < 2 or type(weight) not in (Tensor, nn.Parameter)
+def fits(layer: nn.Module, tensor: Tensor, down: Tensor | None = None, *, bias: bool = False) -> bool:
+    """Whether an update is of a layer's size.
 
-
-class Weights:
-    """The network's own weights and biases, trained as fp32 copies that stand in for them.
-
-    The originals are never written: the update that is handed out is the difference.
+    Args:
+        tensor: B of a LoRA, [out, rank, ...], and `down` then A, [rank, in, ...]; else the difference of full weights.
+        bias: the difference is that of the bias.
     """
-
-    def __init__(self, network: nn.Module, only_attention: bool):
-        self.owners: dict[str, tuple[nn.Module, str]] = {
-            f"{path}.{name}": (module, name)
-            for path, module in network.named_modules()
-            for name, _ in module.named_parameters(recurse=False)
-            # Only what a LoRA file can name. Scale tables and the like stay as they are.
-            if name in ("weight", "bias") and (not only_attention or in_attention(path))
-        }
-        if not self.owners:
-            raise ValueError("This model has no attention layers by name: tune LoRA or all weights instead.")
-        self.originals = {key: module._parameters[name] for key, (module, name) in self.owners.items()}
-        quantized = {
-            f"{type(weight).__name__} of {weight.dtype}" for weight in self.originals.values() if _quantized(weight)
-        }
-        if quantized:
-            raise ValueError(
-                f"The model's weights are quantized ({', '.join(quantized)}), which only LoRA can be tuned "
-                "beside: choose LoRA, or load the model in 16 bits."
-            )
-        self.masters = {key: weight.detach().float().clone().requires_grad_() for key, weight in self.originals.items()}
-
-    def parameters(self) -> list[Tensor]:
-        return list(self.masters.values())
-
-    def measuring(self) -> AbstractContextManager:
-        """Nothing to find out: full weights move by the learning rate itself, as the paper has it."""
-        return nullcontext()
-
-    @contextmanager
-    def attached(self) -> Iterator[None]:
-        """Inside, the network computes with the trained copies."""
-        try:
-            for key, (module, name) in self.owners.items():
-                # Straight into the dict: a cast copy is no leaf, and nn.Module only accepts Parameters by assignment.
-                module._parameters[name] = self.masters[key].to(self.originals[key].dtype)
-            yield
-        finally:
-            for key, (module, name) in self.owners.items():
-                module._parameters[name] = self.originals[key]
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The differences, named as LoRA files name them: "<layer>.diff" for a weight, "<layer>.diff_b" for a bias."""
-        state = {}
-        for key, (_, name) in self.owners.items():
-            suffix = "diff" if name == "weight" else "diff_b"
-            difference = (self.masters[key].detach() - self.originals[key].detach().float()).cpu()
-            state[f"{key.removesuffix(name)}{suffix}"] = difference
-        return state
+    own = getattr(layer, "bias" if bias else "weight", None)
+    if own is None:
+        return False
+    shape = (not bias and _weight_shape(layer)) or tuple(own.shape)
+    if down is None:
+        return tuple(tensor.shape) == shape
+    return len(tensor) == shape[0] and down[0].numel() == math.prod(shape[1:])

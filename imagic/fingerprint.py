@@ -19,7 +19,7 @@ class Fingerprint:
 
     def same_kind(self, other: "Fingerprint") -> bool:
         """Whether an update of one network fits the other."""
-        return self.kind == other.kind
+        return self.kind == other.kind and self.values.shape == other.values.shape
 
     def same_weights(self, other: "Fingerprint") -> bool:
         """Whether the weights are the same but for rounding, so that fp32, fp16 and bf16 of one checkpoint agree."""

@@ -1,7 +1,9 @@
 """Any picture that Pillow opens as an upright RGB picture of 8 bits, which is what pipelines and hosts take."""
 
+import io
+
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 PAPER = (255, 255, 255)  # behind what is transparent, as browsers and viewers show it
 WHITES = (1, 2**8 - 1, 2**16 - 1)  # of pictures of numbers, which do not say theirs
@@ -9,7 +11,7 @@ HIGHLIGHTS = 4  # how far beyond white the brightest points of a picture of frac
 
 
 def normalized(picture: Image.Image) -> Image.Image:
-    """The picture as it is meant to be seen: turned by its orientation tag, at 8 bits a channel, on white.
+    """The picture as it is meant to be seen: turned by its orientation tag, in sRGB, at 8 bits a channel, on white.
 
     Of pictures of 16 bits, of whole numbers and of fractions, the white is the smallest usual one (1, 255, 65535) that
     holds what is in them; fractions may go a little beyond 1.
@@ -25,11 +27,24 @@ def normalized(picture: Image.Image) -> Image.Image:
         raise ValueError("The photo cannot be read to its end: copy or save it again.") from None
     if picture.mode[0] in "IF":
         return Image.fromarray(_to_8_bits(picture)).convert("RGB")
+    picture = _to_srgb(picture)
     if picture.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, PAPER)
         picture = Image.alpha_composite(paper, picture)
     return picture.convert("RGB")
+
+
+def _to_srgb(picture: Image.Image) -> Image.Image:
+    """The picture with its colours in sRGB. Phones store Display P3, whose numbers look paler if taken for sRGB."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
+        if "sRGB" in ImageCms.getProfileDescription(profile):
+            return picture
+        colours = "RGBA" if picture.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(picture, profile, ImageCms.createProfile("sRGB"), outputMode=colours)
+    except (KeyError, OSError, ImageCms.PyCMSError):  # no profile, a damaged one, or one for other channels
+        return picture
 
 
 def _to_8_bits(picture: Image.Image) -> np.ndarray:

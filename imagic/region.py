@@ -1,5 +1,8 @@
 """Where an edit changes the photo: a mask that the model finds by itself (DiffEdit, arXiv 2210.11427)."""
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -10,12 +13,17 @@ from .levels import standard_levels
 from .objective import samples_per_forward
 
 # A single noise makes the model see things; over a dozen, only what the two texts disagree on is left (DiffEdit, arXiv
-# 2210.11427). Cleaner levels show edges only, noisier ones nothing.
-PAIRS = 12
+# 2210.11427). Levels as quantiles of the standard ones, see `levels`: cleaner ones show edges only.
+PAIRS = 16
 FORWARD_EQUIVALENTS = 2 * PAIRS  # each under both texts
-CLEANEST, NOISIEST = 0.3, 0.8  # quantiles of the standard levels, see `levels`
+CLEANEST, NOISIEST = 0.3, 0.95
+# Beyond this the model sees the layout alone. That tells an edit of the whole picture, but not where a hat goes.
+NOISIEST_LOCAL = 0.8
+# An edit of the whole picture, such as another style or place, changes even the fifth of it that changes least by more
+# than a tenth of what the model cannot explain of the photo, at the usual threshold of 0.4.
+LEAST_CHANGED, WHOLE = 0.2, 0.1 / 0.4
 # Of the shorter side, over which a change is averaged: less than what photos are edited in, a hat or a face, more than
-# the noise of single positions. At least three positions, for fewer average nothing.
+# the noise of single positions. At least two positions, for a single one averages nothing.
 WINDOW = 1 / 16
 SOFTNESS = 0.3  # half the width of a region's edge, as a share of the threshold
 
@@ -29,14 +37,18 @@ def edit_region(
     *,
     threshold: float = 0.4,
     seed: int = 0,
+    on_evaluation: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
     """Where the target text would change the photo: a mask found by the model itself, as in DiffEdit (Sec. 3.2).
 
     Args:
         latent: the photo, [1, C, ...], in the model's scale.
         threshold: how large a change must be to count, as a share of the largest; 0 counts all. An edit of the whole
-            picture, a style say, changes it by about the same everywhere, and its region is the whole picture.
+            picture, a style or another place, counts everywhere: it is one if nearly every position changes by more
+            than a quarter of the threshold times what the model cannot explain of the photo.
         seed: of the noise.
+        on_evaluation: called after every evaluation of the network with how many latents it took, in all
+            `FORWARD_EQUIVALENTS`; what it raises ends the search.
 
     Returns:
         [1, 1, ...], 0..1 with a soft edge.
@@ -46,16 +58,43 @@ def edit_region(
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((PAIRS, *latent.shape[1:]), generator=generator).to(latent.device)
-    position = (torch.arange(PAIRS) + 0.5) / PAIRS
-    levels = standard_levels(denoiser, CLEANEST + (NOISIEST - CLEANEST) * position).to(latent.device)
-    change = torch.zeros_like(latent)
+    quantile = CLEANEST + (NOISIEST - CLEANEST) * (torch.arange(PAIRS) + 0.5) / PAIRS
+    levels = standard_levels(denoiser, quantile).to(latent.device)
     size = samples_per_forward(latent)
-    for part, sigma in zip(noise.split(size), levels.split(size), strict=True):
+
+    def predicted(noisy: Tensor, sigma: Tensor, text: Conditioning) -> Tensor:
+        clean = denoiser(noisy, sigma, text).float()
+        on_evaluation(len(noisy))
+        return finite("What the model predicts for this photo", clean, "run the model in fp32 or bf16")
+
+    change, share = torch.zeros_like(latent), torch.zeros_like(latent[:, :1])
+    for part, sigma, place in zip(noise.split(size), levels.split(size), quantile.split(size), strict=True):
         noisy = denoiser.add_noise(latent, part, sigma)
-        wanted, there = (denoiser(noisy, sigma, text).float() for text in (target, optimized))
-        change += (wanted - there).sum(0, keepdim=True)
-    finite("What the model predicts for this photo", change, "run the model in fp32 or bf16")
-    return region_of(change, threshold)
+        wanted, there = (predicted(noisy, sigma, text) for text in (target, optimized))
+        share += relative_size(wanted - there, latent - there).square().mean(0, keepdim=True) * len(part) / PAIRS
+        change += (wanted - there)[(place <= NOISIEST_LOCAL).to(latent.device)].sum(0, keepdim=True)
+    return torch.ones_like(share) if is_whole(share.sqrt(), threshold) else region_of(change, threshold)
+
+
+def relative_size(change: Tensor, unexplained: Tensor) -> Tensor:
+    """How large a change is around each position, in sizes of what the model cannot explain of the photo.
+
+    It means the same in every latent, and at every noise level, where both grow with the noise.
+
+    Args:
+        change: between the predictions under two texts, [N, C, ..., H, W], each at a noise level of its own.
+        unexplained: the photo less the prediction under its own text, of the same shape.
+
+    Returns:
+        [N, 1, ..., H, W].
+    """
+    size = unexplained.flatten(1).square().mean(1).sqrt().clamp_min(torch.finfo(change.dtype).tiny)
+    return local_size(change) / size.view(-1, *[1] * (change.ndim - 1))
+
+
+def is_whole(share: Tensor, threshold: float) -> bool:
+    """Whether an edit that changes each position by such a share, a `relative_size`, is one of the whole picture."""
+    return bool(_quantiles(share.flatten()[None], LEAST_CHANGED) > WHOLE * threshold)
 
 
 def region_of(change: Tensor, threshold: float) -> Tensor:
@@ -64,7 +103,7 @@ def region_of(change: Tensor, threshold: float) -> Tensor:
         return torch.ones_like(change[:, :1])
     size = local_size(change)
     # Not the very largest, which may be a single position.
-    largest = torch.quantile(size.flatten(1), 0.95, dim=1).view(-1, *[1] * (size.ndim - 1))
+    largest = _quantiles(size, 0.95).view(-1, *[1] * (size.ndim - 1))
     share = size / largest.clamp_min(torch.finfo(size.dtype).tiny)
     return ((share - (1 - SOFTNESS) * threshold) / (2 * SOFTNESS * threshold)).clamp(0, 1)
 
@@ -74,11 +113,25 @@ def local_size(change: Tensor) -> Tensor:
     return _smooth(change.square().mean(1, keepdim=True)).sqrt()
 
 
+def _quantiles(values: Tensor, quantile: float) -> Tensor:
+    """A quantile of each of N, [N], from some million positions at most: torch's takes no more than 16 million."""
+    values = values.flatten(1)
+    return torch.quantile(values[:, :: values.shape[1] // 2**20 + 1], quantile, dim=1)
+
+
 def _smooth(values: Tensor) -> Tensor:
-    """The mean of each position and those around it in the last two dimensions, in a square of `WINDOW`."""
-    reach = max(1, int(WINDOW * min(values.shape[-2:]) / 2))
+    """The mean of each position and those around it in the last two dimensions, in a square of `WINDOW`.
+
+    The square's side is seldom a whole odd number of positions: those at its edge count by the part that is inside.
+    """
+    width = max(2.0, WINDOW * min(values.shape[-2:]))
+    reach = math.ceil((width - 1) / 2)
+    weights = (width / 2 + 0.5 - torch.arange(-reach, reach + 1, device=values.device).abs()).clamp(0, 1) / width
     planes = values.flatten(0, -3).unsqueeze(1)
     # One dimension after the other, for the window is large where a position is a pixel.
-    for padding, window in (((reach, reach, 0, 0), (1, 2 * reach + 1)), ((0, 0, reach, reach), (2 * reach + 1, 1))):
-        planes = functional.avg_pool2d(functional.pad(planes, padding, mode="replicate"), window, stride=1)
+    for padding, window in (
+        ((reach, reach, 0, 0), weights.view(1, 1, 1, -1)),
+        ((0, 0, reach, reach), weights.view(1, 1, -1, 1)),
+    ):
+        planes = functional.conv2d(functional.pad(planes, padding, mode="replicate"), window.to(planes))
     return planes.view_as(values)

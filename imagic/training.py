@@ -1,14 +1,16 @@
 """The loop both training stages share."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import torch
 from torch import Tensor
 
 from .denoiser import Denoiser
+from .overwriting import overwriting_allowed
 
 # How the learning rate goes over a run. Falling to zero, a short run ends near where a long one would: at a constant
 # rate the last steps still jump about by what that rate lets a single noise sample do.
@@ -53,7 +55,7 @@ class History:
 
 def keeping_overwritten(denoiser: Denoiser) -> AbstractContextManager:
     """A context in which autograd keeps copies of what the network overwrites; costs nothing where it does not."""
-    return torch.autograd.graph.allow_mutation_on_saved_tensors() if denoiser.overwrites else nullcontext()
+    return overwriting_allowed() if denoiser.overwrites else nullcontext()
 
 
 def train(
@@ -65,6 +67,7 @@ def train(
     schedule: str = "cosine",
     around: Callable[[], AbstractContextManager] = nullcontext,
     scale_loss: bool = False,
+    units: Sequence[float] = (),
 ) -> Iterator[Step]:
     """Minimize the mean of `objective` by Adam, yielding after every step.
 
@@ -78,16 +81,22 @@ def train(
             all (the paper).
         around: a context entered for each forward and backward, e.g. the adapter that injects `parameters`.
         scale_loss: the network computes in fp16, whose range the gradients of a mean over a latent fall below.
+        units: for each parameter, what the learning rate counts in. Default: 1.
 
     Raises:
         NonFiniteLoss: at the step whose loss is not finite, before it is yielded.
     """
     # The fused kernel is one launch instead of several per tensor; only these two devices have had it for long.
     fused = parameters[0].device.type in ("cpu", "cuda")
-    optimizer = torch.optim.Adam(parameters, lr=learning_rate, eps=EPSILON, fused=fused)
+    by_unit: dict[float, list[Tensor]] = {}
+    for parameter, unit in zip(parameters, units or repeat(1.0), strict=False):
+        by_unit.setdefault(unit, []).append(parameter)
+    groups = [{"params": group, "unit": unit} for unit, group in by_unit.items()]
+    optimizer = torch.optim.Adam(groups, lr=learning_rate, eps=EPSILON, fused=fused)
     scaler = torch.amp.GradScaler(parameters[0].device.type, enabled=scale_loss)
     for number in range(1, steps + 1):
-        optimizer.param_groups[0]["lr"] = learning_rate * _share(schedule, (number - 1) / steps)
+        for group in optimizer.param_groups:
+            group["lr"] = group["unit"] * learning_rate * _share(schedule, (number - 1) / steps)
         for _ in range(ATTEMPTS):
             optimizer.zero_grad(set_to_none=True)
             parts = []

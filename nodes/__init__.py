@@ -1,5 +1,6 @@
 """The nodes. Their ids are part of every saved workflow and never change."""
 
+from .crop_photo import CropPhoto
 from .demo_checkpoint import DemoCheckpoint
 from .edit_region import EditRegion
 from .edit_sheet import EditSheet
@@ -10,6 +11,7 @@ from .load_edit import LoadEdit
 from .loss_chart import LossChart
 from .optimize_embedding import OptimizeEmbedding
 from .pick_edit import PickEdit
+from .restore_photo import RestorePhoto
 from .save_edit import SaveEdit
 from .tuning_strength import TuningStrength
 
@@ -26,6 +28,8 @@ NODE_CLASS_MAPPINGS = {
     "ImagicLoadEdit": LoadEdit,
     "ImagicTuningStrength": TuningStrength,
     "ImagicPickEdit": PickEdit,
+    "ImagicCropPhoto": CropPhoto,
+    "ImagicRestorePhoto": RestorePhoto,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -41,4 +45,6 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ImagicLoadEdit": "Load Imagic Edit",
     "ImagicTuningStrength": "Imagic Tuning Strength",
     "ImagicPickEdit": "Imagic Pick Edit",
+    "ImagicCropPhoto": "Imagic Crop Photo",
+    "ImagicRestorePhoto": "Imagic Restore My Photo",
 }

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..imagic.region import FORWARD_EQUIVALENTS
-from . import inputs, report
+from . import inputs, report, tensors
 from .host.denoiser import latent_channels, pixels_per_position
 from .host.progress import preview
 from .host.region import find_region
@@ -19,8 +19,11 @@ THRESHOLD = (
         "min": 0.0,
         "max": 0.95,
         "step": 0.05,
-        "tooltip": "How large a change must be to be let through, as a share of the largest. Higher keeps more of the "
-        "photo, lower edits more freely; 0 lets the whole picture change. 0.2-0.7.",
+        "display": "slider",
+        "display_name": "keep",
+        "tooltip": "How much of the photo to keep (threshold). Higher keeps more, lower lets the edit spread; 0 lets "
+        "the whole picture change. Usually 0.2-0.7. A place may change where the model changes it by at least this "
+        "share of the largest change.",
     },
 )
 
@@ -57,15 +60,28 @@ class EditRegion:
                 "target": ("CONDITIONING", {"tooltip": "The target text, from CLIP Text Encode."}),
                 "threshold": THRESHOLD,
             },
+            "optional": {
+                "painted": (
+                    "MASK",
+                    {
+                        "tooltip": "A region that you painted, from Crop Photo. It is then taken as it is, and nothing "
+                        "is searched. One that is white everywhere counts as none."
+                    },
+                ),
+            },
         }
 
     @inputs.checked
-    def find(self, model, latent, optimized, target, threshold):
+    def find(self, model, latent, optimized, target, threshold, painted=None):
         started = time.monotonic()
         photo = photo_of(model, latent)
-        mask = as_mask(region(model, photo, optimized, target, threshold), pixels_per_position(model))
-        picture = mask.unsqueeze(-1).expand(-1, -1, -1, 3)
-        answer = report.spent((mask, picture), FORWARD_EQUIVALENTS, time.monotonic() - started)
+        if painted is None or (painted >= 1).all():
+            area, cost = region(model, photo, optimized, target, threshold), FORWARD_EQUIVALENTS
+        else:
+            area, cost = tensors.region(painted, photo, pixels_per_position(model)), 0
+        mask = as_mask(area, pixels_per_position(model))
+        picture = picture_of(mask)
+        answer = report.spent((mask, picture), cost, time.monotonic() - started)
         answer["ui"] |= preview(picture)
         return answer
 
@@ -84,6 +100,11 @@ def region(model, photo: Tensor, optimized: list, target: list, threshold: float
     text, fixed = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
     inputs.readable(model, text)
     return find_region(model, photo, text, wanted, fixed, threshold)
+
+
+def picture_of(mask: Tensor) -> Tensor:
+    """A MASK [1, H, W] as an IMAGE [1, H, W, 3]: white may change, black is kept."""
+    return mask.unsqueeze(-1).expand(-1, -1, -1, 3)
 
 
 def as_mask(region: Tensor, pixels: int) -> Tensor:

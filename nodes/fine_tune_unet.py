@@ -4,10 +4,9 @@ import time
 
 from ..imagic.finetuning import TUNE_MODES, fine_tune
 from . import inputs, report, widgets
+from .host import stages
 from .host.denoiser import latent_channels
 from .host.lora import apply_update, lora_file_layout
-from .host.progress import Progress
-from .host.training import training
 
 
 class FineTuneUNet:
@@ -39,8 +38,8 @@ class FineTuneUNet:
                         "default": "LoRA",
                         "tooltip": "LoRA: small updates beside the attention layers, least memory. LoRA all layers: "
                         "beside every layer, keeps more and edits less. attention: the full weights of the attention "
-                        "layers. all weights: the paper's way. The last two need far more memory and a learning rate "
-                        "of 0.0002 or lower, and give updates as large as the weights.",
+                        "layers. all weights: the paper's way. The last two need far more memory and give updates as "
+                        "large as the weights.",
                     },
                 ),
                 "rank": (
@@ -66,7 +65,9 @@ class FineTuneUNet:
                         "max": 1.0,
                         "step": 1e-6,
                         "round": False,
-                        "tooltip": "Of Adam. LoRA: 0.0001-0.002. Full weights: 0.0000005 (paper) to 0.0002.",
+                        "tooltip": "Of Adam, as a share of what each layer puts out, so that one value suits every "
+                        "model: 0.001 lets a step change it by up to 1 percent. LoRA and attention: 0.0001-0.002. "
+                        "all weights: up to 0.003.",
                     },
                 ),
                 "schedule": widgets.SCHEDULE,
@@ -76,6 +77,8 @@ class FineTuneUNet:
                     "Of the noise and the LoRA's start. The same seed gives the same model on the same machine."
                 ),
             },
+            # Optional, for graphs that were saved before there was a choice.
+            "optional": {"remember": widgets.REMEMBER},
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
@@ -93,39 +96,28 @@ class FineTuneUNet:
         samples,
         gradient_checkpointing,
         seed,
+        remember=True,
         node_id=None,
     ):
         started = time.monotonic()
-        if not tune.startswith("LoRA") and learning_rate > 5e-4:
-            raise ValueError(
-                f"learning_rate {learning_rate:g} would ruin the model when its full weights are tuned: "
-                "set it to 0.0002 or lower, or tune LoRA."
-            )
         inputs.trainable(model)
         photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
         text, fixed = inputs.single_entry(conditioning)
         inputs.readable(model, text)
-        needs = {"tune": tune, "rank": rank, "noise_samples": samples}
-        needs["gradient_checkpointing"] = gradient_checkpointing
-        with (
-            training(model, photo, text, fixed, **needs) as (denoiser, clean, text),
-            Progress(model, "Tuning the model", steps, node_id) as progress,
-        ):
-            update, history = fine_tune(
-                denoiser,
-                clean,
-                text,
-                tune=tune,
-                rank=rank,
-                steps=steps,
-                learning_rate=learning_rate,
-                schedule=schedule,
-                samples=samples,
-                gradient_checkpointing=gradient_checkpointing,
-                seed=seed,
-                on_step=progress,
-            )
-            progress.sum_up(history)
+        settings = {
+            "tune": tune,
+            "rank": rank,
+            "steps": steps,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "samples": samples,
+            "gradient_checkpointing": gradient_checkpointing,
+            "seed": seed,
+        }
+        how = {"remember": remember, "node_id": node_id}
+        (update, history), recalled = stages.run(
+            fine_tune, "Tuning the model", model, photo, text, fixed, settings, **how
+        )
         lora = lora_file_layout(update)
         outputs = (apply_update(model, lora), lora, report.loss_map(history))
-        return report.result(outputs, history, time.monotonic() - started)
+        return report.result(outputs, history, time.monotonic() - started, recalled)

@@ -3,6 +3,10 @@
 from ..imagic import checks
 from ..imagic.interpolation import interpolate
 from . import inputs, tensors
+from .host.progress import text_sender
+
+LOWEST, HIGHEST = -2.0, 3.0
+MOST = 100  # numbers of a sweep, each of which is sampled
 
 
 class InterpolateEmbedding:
@@ -31,11 +35,14 @@ class InterpolateEmbedding:
                     "FLOAT",
                     {
                         "default": 1.2,
-                        "min": -2.0,
-                        "max": 3.0,
+                        "min": LOWEST,
+                        "max": HIGHEST,
                         "step": 0.05,
-                        "tooltip": "How far to go: 0 is the photo, 1 the target text, more than 1 goes beyond it. "
-                        "0.8-1.4 is usual; take the smallest that shows the edit. Ignored while sweep holds numbers.",
+                        "display": "slider",
+                        "display_name": "strength",
+                        "tooltip": "How strong the edit is (eta). 0 is the photo, 1 the target text, more than 1 goes "
+                        "beyond it. Usually 0.8-1.4: take the smallest that shows the edit. Unused while several "
+                        "strengths are given.",
                     },
                 ),
             },
@@ -44,18 +51,19 @@ class InterpolateEmbedding:
                     "STRING",
                     {
                         "default": "",
-                        "tooltip": "Several eta, separated by commas (0.4, 0.8, 1, 1.2, 1.4): the nodes after this one "
-                        "run once for each. Empty: only eta.",
+                        "display_name": "several strengths",
+                        "tooltip": "Several strengths (eta) to compare, with commas between them and a point for "
+                        "decimals: 0.4, 0.8, 1, 1.2, 1.4. The nodes after this one run once for each. Empty: one "
+                        "picture, at the strength above.",
                     },
                 ),
             },
+            "hidden": {"node_id": "UNIQUE_ID"},
         }
 
     @inputs.checked
-    def interpolate(self, optimized, target, eta, sweep=""):
+    def interpolate(self, optimized, target, eta, sweep="", node_id=None):
         etas = _numbers(sweep) or [eta]
-        for value in etas:
-            checks.number("eta", value, -2, 3)
         if len(optimized) not in (1, len(target)):
             raise ValueError(
                 f"The optimized conditioning has {len(optimized)} entries and the target {len(target)}: "
@@ -63,7 +71,10 @@ class InterpolateEmbedding:
             )
         starts = optimized if len(optimized) == len(target) else optimized * len(target)
         pairs = list(zip(starts, target, strict=True))
-        return ([[interpolated(start, end, value) for start, end in pairs] for value in etas], etas)
+        mixed = [[interpolated(start, end, value) for start, end in pairs] for value in etas]
+        # Where a comma stands for a decimal point, 1,2 is two numbers: say what was read.
+        text_sender(node_id)(f"eta {', '.join(checks.shown(value) for value in etas)}")
+        return (mixed, etas)
 
 
 def interpolated(start: list, end: list, eta: float) -> list:
@@ -76,8 +87,24 @@ def interpolated(start: list, end: list, eta: float) -> list:
     return [text.pop("cross_attn"), {**fixed, **text}]
 
 
-def _numbers(text: str) -> list[float]:
+def _numbers(sweep: str) -> list[float]:
+    """The eta of a sweep; none where it is empty.
+
+    Raises:
+        ValueError: it holds something else than numbers, too many of them, or one out of range.
+    """
+    how = "write numbers separated by commas, with a point for decimals, such as 0.4, 0.6, 0.8"
+    parts = [part for part in sweep.replace(";", ",").split(",") if part.strip()]
+    if len(parts) > MOST:
+        raise ValueError(f"sweep holds {len(parts)} numbers, and each makes a picture: write at most {MOST}.")
     try:
-        return [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
+        numbers = [float(part) for part in parts]
     except ValueError:
-        raise ValueError(f"sweep is {text!r}: write numbers separated by commas, such as 0.4, 0.6, 0.8.") from None
+        raise ValueError(f"sweep is {checks.shown(sweep)}, not numbers: {how}.") from None
+    for number in numbers:
+        if not LOWEST <= number <= HIGHEST:
+            raise ValueError(
+                f"sweep is {checks.shown(sweep)}, and of that {checks.shown(number)} is not between "
+                f"{checks.shown(LOWEST)} and {checks.shown(HIGHEST)}: {how}."
+            )
+    return numbers

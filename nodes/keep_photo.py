@@ -6,6 +6,7 @@ from ..imagic.region import FORWARD_EQUIVALENTS
 from . import edit_region, inputs, report, tensors
 from .host.denoiser import pixels_per_position
 from .host.photo import keep_photo, keeps_photo
+from .host.progress import preview
 from .interpolate_embedding import interpolated
 
 
@@ -23,6 +24,7 @@ class KeepPhoto:
         "Where the photo may change: 1 is free, 0 is kept.",
     )
     FUNCTION = "keep"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -41,8 +43,8 @@ class KeepPhoto:
                 "region": (
                     "MASK",
                     {
-                        "tooltip": "Where the photo may change, from Edit Region or painted; threshold is then "
-                        "unused. Without one, the region is found here."
+                        "tooltip": "Where the photo may change, from Edit Region or painted; keep (threshold) is "
+                        "then unused. Without one, the region is found here."
                     },
                 ),
             },
@@ -62,5 +64,7 @@ class KeepPhoto:
             area, cost = edit_region.region(model, photo, optimized, target, threshold), FORWARD_EQUIVALENTS
         else:
             area, cost = tensors.region(region, photo, pixels_per_position(model)), 0
-        outputs = (keep_photo(model, photo, text, area), edit_region.as_mask(area, pixels_per_position(model)))
-        return report.spent(outputs, cost, time.monotonic() - started)
+        mask = edit_region.as_mask(area, pixels_per_position(model))
+        answer = report.spent((keep_photo(model, photo, text, area), mask), cost, time.monotonic() - started)
+        answer["ui"] |= preview(edit_region.picture_of(mask))
+        return answer

@@ -2,6 +2,8 @@
 
 import logging
 
+from torch import Tensor
+
 from ..imagic import edit_file
 from ..imagic.checks import quoted
 from . import inputs
@@ -42,6 +44,8 @@ class LoadEdit:
                         "min": -2.0,
                         "max": 2.0,
                         "step": 0.05,
+                        "display": "slider",
+                        "display_name": "tuning strength",
                         "advanced": True,
                         "tooltip": "Of the tuning: 1 is as trained, 0 the base model. 0.7-1; lower frees the edit and "
                         "keeps less of the photo.",
@@ -58,8 +62,10 @@ class LoadEdit:
 
     @inputs.checked
     def load(self, model, edit, strength, node_id=None):
-        saved = edit_file.load(edits.path_of(edit))
-        base, name = edits.base_of(model), quoted(str(saved.about["base"])) or "an unknown checkpoint"
+        path = edits.path_of(edit)
+        edits.sweep()
+        saved = edit_file.load(path, edits.parameters_of(model))
+        base, name = edits.base_of(model), quoted(saved.about["base"]) or "an unknown checkpoint"
         # diffusers and ComfyUI key names differ, so skip the fingerprint. The host checks that every layer fits.
         by_diffusers = "pipeline" in saved.about
         another_kind = ValueError(f"{edit} was tuned on {name}, a model of another kind: load that checkpoint.")
@@ -74,16 +80,19 @@ class LoadEdit:
         except LayersLeftOut:
             if by_diffusers:
                 raise another_kind from None
-            raise
-        return (
-            tuned,
-            [_entry(saved.optimized, saved.about["optimized"])],
-            [_entry(saved.anchor, saved.about["anchor"])],
-            saved.update,
-            saved.preview[None].float() / 255,
-        )
+            raise ValueError(f"The LoRA in {edit} is of another model than the edit: save it again.") from None
+        optimized = _conditioning(model, edit, saved.optimized, saved.about.get("optimized", {}))
+        anchor = _conditioning(model, edit, saved.anchor, saved.about.get("anchor", {}))
+        return tuned, optimized, anchor, saved.update, saved.preview[None].float() / 255
 
 
-def _entry(tensors: dict, rest: dict) -> list:
+def _conditioning(model, edit: str, tensors: dict[str, Tensor], rest: dict) -> list:
+    """A CONDITIONING as Save Imagic Edit was given it."""
     tensors = dict(tensors)
-    return [tensors.pop("cross_attn"), {**rest, **tensors}]
+    conditioning = [[tensors.pop("cross_attn"), {**rest, **tensors}]]
+    try:
+        text, _ = inputs.single_entry(conditioning)
+        inputs.readable(model, text)
+    except ValueError:  # a file with the right checksum, but none that Save Imagic Edit wrote for this model
+        raise ValueError(f"{edit} holds no text of this model: save it again.") from None
+    return conditioning

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from . import inputs
 from .charts import chart
 
@@ -40,7 +42,8 @@ class LossChart:
             if loss.get("validation"):
                 points = list(zip(loss["validation_steps"], loss["validation"], strict=True))
                 axes.plot(*zip(*points, strict=True), "o--", color="tab:orange", label="validation loss")
-                for step, value in points:
+                # Other trainers may have many points between.
+                for step, value in dict.fromkeys((points[0], points[-1])):
                     side = 8 if step == 0 else -8
                     axes.annotate(
                         f"{value:.3g}",
@@ -54,11 +57,12 @@ class LossChart:
             axes.set_ylabel("mean squared error of the model's prediction")
             axes.set_xlim(left=0)
             axes.set_ylim(bottom=0)
-            axes.legend()
+            axes.legend(loc="upper right")  # to look for the best place takes long among many steps
             return (image(),)
 
 
-def _running_mean(values: list[float], window: int) -> list[float]:
+def _running_mean(values: list[float], window: int) -> np.ndarray:
     """The mean of the last `window` values at each, of fewer at the start."""
-    last = [values[max(0, end - window) : end] for end in range(1, len(values) + 1)]
-    return [sum(part) / len(part) for part in last]
+    totals, ends = np.cumsum([0.0, *values]), np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    return (totals[ends] - totals[starts]) / (ends - starts)

@@ -4,9 +4,8 @@ import time
 
 from ..imagic.embedding import optimize_embedding
 from . import inputs, report, widgets
+from .host import stages
 from .host.denoiser import latent_channels
-from .host.progress import Progress
-from .host.training import training
 
 
 class OptimizeEmbedding:
@@ -58,7 +57,10 @@ class OptimizeEmbedding:
                 "seed": widgets.seed("Of the noise. The same seed gives the same embedding on the same machine."),
             },
             # Optional, for graphs that were saved before there was a choice.
-            "optional": {"gradient_checkpointing": widgets.GRADIENT_CHECKPOINTING},
+            "optional": {
+                "gradient_checkpointing": widgets.GRADIENT_CHECKPOINTING,
+                "remember": widgets.REMEMBER,
+            },
             "hidden": {"node_id": "UNIQUE_ID"},
         }
 
@@ -74,6 +76,7 @@ class OptimizeEmbedding:
         samples,
         seed,
         gradient_checkpointing=False,
+        remember=True,
         node_id=None,
     ):
         started = time.monotonic()
@@ -81,25 +84,20 @@ class OptimizeEmbedding:
         photo = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
         text, fixed = inputs.single_entry(conditioning)
         inputs.readable(model, text)
-        needs = {"tune": None, "noise_samples": samples, "gradient_checkpointing": gradient_checkpointing}
-        with (
-            training(model, photo, text, fixed, **needs) as (denoiser, clean, text),
-            Progress(model, "Optimizing the embedding", steps, node_id) as progress,
-        ):
-            optimized, history = optimize_embedding(
-                denoiser,
-                clean,
-                text,
-                steps=steps,
-                learning_rate=learning_rate,
-                schedule=schedule,
-                samples=samples,
-                gradient_checkpointing=gradient_checkpointing,
-                seed=seed,
-                on_step=progress,
-            )
-            progress.sum_up(history)
+        settings = {
+            "steps": steps,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "samples": samples,
+            "gradient_checkpointing": gradient_checkpointing,
+            "seed": seed,
+        }
+        how = {"remember": remember, "node_id": node_id}
+        (optimized, history), recalled = stages.run(
+            optimize_embedding, "Optimizing the embedding", model, photo, text, fixed, settings, **how
+        )
         # Where the text encoder left its own, so that both can be mixed.
         tensors = {name: tensor.to(conditioning[0][0].device) for name, tensor in optimized.items()}
         entry = [tensors.pop("cross_attn"), {**fixed, **tensors}]
-        return report.result(([entry], report.loss_map(history)), history, time.monotonic() - started)
+        outputs = ([entry], report.loss_map(history))
+        return report.result(outputs, history, time.monotonic() - started, recalled)

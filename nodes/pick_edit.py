@@ -1,6 +1,7 @@
 """The best picture of a sweep."""
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..imagic.denoiser import Conditioning
@@ -15,11 +16,15 @@ from ..imagic.scoring import (
 )
 from . import inputs
 from .charts import NO_CHART, ChartError, chart
+from .contact_sheet import Cell, contact_sheet
 from .host.denoiser import latent_channels
 from .host.evaluating import evaluating
-from .host.progress import counter
-from .host.vision import encode_pictures, encode_text, smallest_side
-from .pictures import rgb
+from .host.progress import counter, preview, text_sender
+from .host.versions import smallest_side
+from .host.vision import encode_pictures, encode_text
+from .pictures import rgb, to_image, to_pictures
+
+SHOWN, COLUMNS, CELL = 12, 4, 192  # pictures on the node, in a row, and pixels of each
 
 
 class PickEdit:
@@ -41,6 +46,7 @@ class PickEdit:
         "Alignment with the text against fidelity, a point a picture.",
     )
     FUNCTION = "pick"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -152,7 +158,9 @@ class PickEdit:
             drawn, lines = NO_CHART, f"{lines}\n{error}"
         value, place = places[best]
         result = (pictures[best], value, best + 1, place, lines, drawn)
-        return {"ui": {"text": [lines], "imagic": [summary]}, "result": result}
+        seen = preview(to_image(_sheet(ranking, names, pictures)))
+        text_sender((node_id or [None])[0])(f"best: {lines.splitlines()[0].removeprefix('1. ')}")
+        return {"ui": {"text": [lines], "imagic": [summary], **seen}, "result": result}
 
 
 def _alignment_by_model(
@@ -199,6 +207,19 @@ def _lines(ranking: Ranking, names: list[str]) -> str:
         f"{rank}. {names[n]}: alignment {ranking.alignment[n]:.4f}, fidelity {ranking.fidelity[n]:.3f}"
         for rank, n in enumerate(ranking.order, 1)
     )
+
+
+def _sheet(ranking: Ranking, names: list[str], pictures: list[Tensor]) -> Image.Image:
+    """The best pictures in their order, the winner framed: what the node itself shows."""
+    cells = [
+        Cell(
+            f"{rank}. {names[n].replace('eta', 'strength')}, fidelity {ranking.fidelity[n]:.2f}",
+            to_pictures(pictures[n])[0],
+            framed=rank == 1,
+        )
+        for rank, n in enumerate(ranking.order[:SHOWN], 1)
+    ]
+    return contact_sheet([cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)], CELL)
 
 
 def _draw(ranking: Ranking, names: list[str]) -> Tensor:

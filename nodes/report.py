@@ -12,14 +12,20 @@ def loss_map(history: History) -> dict:
     }
 
 
-def result(outputs: tuple, history: History, seconds: float) -> dict:
-    """A node's result with a summary that the host sends to whoever queued the graph."""
+def result(outputs: tuple, history: History, seconds: float, recalled: bool) -> dict:
+    """A node's result with a summary that the host sends to whoever queued the graph.
+
+    Args:
+        seconds: that the node took.
+        recalled: the result comes from disk; its cost is then what it once was.
+    """
     summary = {
         "steps": len(history.losses),
         "seconds": seconds,
         "forward_equivalents": history.forward_equivalents,
         "validation_before": history.validation_before,
         "validation_after": history.validation_after,
+        "recalled": recalled,
     }
     return {"ui": {"imagic": [summary]}, "result": outputs}
 

@@ -5,7 +5,11 @@ from torch import Tensor
 
 from ..imagic import edit_file
 from . import inputs, origin, pictures
+from .contact_sheet import Cell, contact_sheet
 from .host import edits
+from .host.denoiser import latent_channels
+from .host.lora import of_this_model
+from .host.progress import preview, text_sender
 
 PREVIEW_SIZE = 256
 
@@ -39,6 +43,15 @@ class SaveEdit:
                     },
                 ),
             },
+            "optional": {
+                "latent": (
+                    "LATENT",
+                    {
+                        "tooltip": "The photo, from VAE Encode. With it, the edit opens in Python without the photo's "
+                        "file."
+                    },
+                ),
+            },
             "hidden": {"node_id": "UNIQUE_ID", "graph": "PROMPT"},
         }
 
@@ -47,12 +60,16 @@ class SaveEdit:
         # Before anything is trained; a name that comes over a link is known only then.
         try:
             return name is None or bool(edits.check_name(name))
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             return str(error)
 
     @inputs.checked
-    def save(self, model, optimized, anchor, lora, source, name, node_id=None, graph=None):
-        path = edits.path_to_save(name)
+    def save(self, model, optimized, anchor, lora, source, name, latent=None, node_id=None, graph=None):
+        of_this_model(model, lora)
+        kept = None
+        if latent is not None:
+            samples = inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
+            kept = model.model.process_latent_in(samples).float()
         optimized_tensors, optimized_rest = _split("optimized", optimized)
         anchor_tensors, anchor_rest = _split("anchor", anchor)
         (photo, *_) = pictures.to_pictures(source)
@@ -65,6 +82,7 @@ class SaveEdit:
             update=lora,
             preview=(pictures.to_image(small)[0] * 255).round().to(torch.uint8),
             base=edits.base_of(model),
+            photo=kept,
             about={
                 "base": origin.checkpoint(graph, node_id),
                 "settings": origin.settings(graph, node_id),
@@ -73,9 +91,13 @@ class SaveEdit:
                 "anchor": anchor_rest,
             },
         )
+        path = edits.path_to_save(name)
         edit_file.save(edit, path)
         saved = path.relative_to(edits.folder()).as_posix()
-        return {"ui": {"text": [f"saved as {saved}"], "imagic": [{"edit": saved}]}}
+        where = f"saved as output/imagic/{saved}"
+        text_sender(node_id)(where)
+        seen = preview(pictures.to_image(contact_sheet([[Cell(where, small)]], 2 * PREVIEW_SIZE)))
+        return {"ui": {"text": [where], "imagic": [{"edit": saved}], **seen}}
 
 
 def _split(name: str, conditioning: list) -> tuple[dict[str, Tensor], dict]:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ..imagic import checks
+from . import stitcher
 from .tensors import text_tensors
 
 
@@ -130,4 +131,5 @@ SOCKETS = {
     "MASK": mask,
     "LORA_MODEL": lora,
     "LOSS_MAP": losses,
+    "STITCHER": stitcher.checked,
 }

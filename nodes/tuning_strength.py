@@ -1,7 +1,7 @@
 """How much of a tuning to use."""
 
 from . import inputs
-from .host.lora import LayersLeftOut, apply_update
+from .host.lora import of_this_model
 
 
 class TuningStrength:
@@ -29,6 +29,8 @@ class TuningStrength:
                         "min": -2.0,
                         "max": 2.0,
                         "step": 0.05,
+                        "display": "slider",
+                        "display_name": "tuning strength",
                         "tooltip": "1 is as trained, 0 the base model. 0.7-1; lower frees the edit and keeps less of "
                         "the photo, over 1 does the opposite.",
                     },
@@ -38,7 +40,4 @@ class TuningStrength:
 
     @inputs.checked
     def apply(self, model, lora, strength):
-        try:
-            return (apply_update(model, lora, strength),)
-        except LayersLeftOut:
-            raise ValueError("The lora is of another model: connect the model that it was tuned on.") from None
+        return (of_this_model(model, lora, strength),)

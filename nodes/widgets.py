@@ -37,6 +37,17 @@ GRADIENT_CHECKPOINTING = (
     },
 )
 
+REMEMBER = (
+    "BOOLEAN",
+    {
+        "default": True,
+        "advanced": True,
+        "display_name": "never train twice",
+        "tooltip": "If this photo, text, model and settings were trained before, take the result from disk, even after "
+        "a restart. Off: train again, and keep nothing.",
+    },
+)
+
 
 def seed(tooltip: str) -> tuple:
     # `control_after_generate` off: the seed is part of what was trained, and another one trains again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -19,6 +20,7 @@ def main() -> None:
     try:
         host = hosts.find()
         print(f"Host: {host}", flush=True)
+        os.environ.setdefault("IMAGIC_CACHE_GB", "4")
         home = hosts.ROOT / "build" / f"comfyui-{host.version}"
         with Server(host, home, cpu=not torch.accelerator.is_available()) as server:
             example = host.path / "input" / "example.png"  # what the templates for real checkpoints load

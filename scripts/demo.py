@@ -20,11 +20,10 @@ from PIL import Image, ImageOps
 from skimage.metrics import peak_signal_noise_ratio
 
 from imagic.photo import normalized
-from scripts import hosts, workflow
+from scripts import hosts, posters, workflow
 from scripts.client import Client, ClientError, Graph, NodeError, Run
 from scripts.progress import Progress
 from scripts.server import Server, ServerError
-from scripts.strip import strip
 
 SIZE = 128  # of the pictures the demo model knows
 OUTPUT = hosts.ROOT / "output"
@@ -112,7 +111,7 @@ def _write(host: hosts.Host, graph: Graph, result: Run, pictures: Pictures, seco
         *((f"eta {eta:g}" if eta else "reconstruction, eta 0", picture) for eta, picture in pictures.row.items()),
         (f"the edit, eta {pictures.eta:g}", edit),
     ]
-    strip(panels, _prompt(graph)).save(STRIP)
+    posters.sheet([panels], [_prompt(graph)]).save(STRIP)
     edit.save(EDIT)
     spent = {
         stage: result.outputs[workflow.node(graph, title)]["imagic"][0]["forward_equivalents"]

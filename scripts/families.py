@@ -1,4 +1,4 @@
-"""The README's table of model families, from what the tests found: python -m scripts.families writes it.
+"""The table of model families in docs/models.md, from what the tests found: python -m scripts.families writes it.
 
 `make test ARGS="tests/host/families --write-families"` writes what it comes from, tests/families.json: by ComfyUI's
 version and by family a `status` (works, note, refused or absent), `why`, and of those that are edited the `gain`: the
@@ -12,9 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).absolute().parent.parent
 RESULTS = ROOT / "tests" / "families.json"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "models.md"
 BEGIN, END = "<!-- families: written by python -m scripts.families -->\n", "<!-- end of families -->\n"
-WORDS = {"works": "works", "note": "works, with a note", "refused": "refused"}
+RUNS = "runs (tiny copy, random weights)"
+WORDS = {"works": RUNS, "note": f"{RUNS}, with a note", "refused": "refused"}
 
 Results = dict[str, dict[str, dict]]
 
@@ -34,11 +35,11 @@ def table(results: Results) -> str:
 
 
 def main() -> None:
-    """Put the table into the README."""
-    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
+    """Put the table into the page."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    README.write_text(before + BEGIN + table(results) + END + after, encoding="utf-8")
+    PAGE.write_text(before + BEGIN + table(results) + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ class Server:
     host are left out, and so is whatever would go to the network. All of this as far as the host has flags for it:
     those of early 2024 keep their user settings where they always do.
 
+    Finished trainings are not kept, unless the environment says how much of them (`IMAGIC_CACHE_GB`).
+
     Other packs can be named to run beside this one. What they ask of pip while they are imported is refused.
     """
 
@@ -127,7 +129,9 @@ class Server:
         web = environment.web_folder(self.host)
         # Packs may need more than this environment has.
         theirs = os.environ.get("PYTHONPATH") if self._packs else None
-        return os.environ | {
+        # Whoever starts a host from here measures it or compares edits: it trains each time, unless told otherwise.
+        given = {"IMAGIC_CACHE_GB": "0", **os.environ}
+        return given | {
             "PYTHONPATH": os.pathsep.join(filter(None, [str(web) if web else None, theirs])),
             "PYTHONPYCACHEPREFIX": str(hosts.ROOT / "build" / "pycache"),
             "PYTHONUNBUFFERED": "1",

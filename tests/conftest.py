@@ -16,3 +16,5 @@ def pytest_addoption(parser):
     parser.addoption("--comfyui", metavar="PATH", help="run tests/host on this ComfyUI (default: the one found)")
     parser.addoption("--write-families", action="store_true", help="write tests/families.json from tests/host/families")
     parser.addoption("--write-composition", action="store_true", help="write tests/composition.json from tests/host")
+    parser.addoption("--write-hardening", action="store_true", help="write tests/hardening.json from tests/host")
+    parser.addoption("--write-experience", action="store_true", help="write docs/experience.json from tests/host")

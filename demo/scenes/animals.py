@@ -1,9 +1,12 @@
 """Four animals, drawn in units of their own size with the origin between their feet; y grows downwards."""
 
+import math
+
 from demo.scenes.attributes import Attributes
 from demo.scenes.backgrounds import GROUND
 from demo.scenes.brush import Brush, Point, scaled
-from demo.scenes.nuisance import Nuisance
+from demo.scenes.nuisance import Colour, Nuisance
+from demo.scenes.oddity import Oddity
 
 _COAT = {
     "red": (214, 52, 48),
@@ -32,28 +35,63 @@ _CAT_TAIL = {
 }
 
 
-class Coat:
-    """The coat's colour in its shades."""
+# Middle of the trunk, by pose: where something is carried.
+_BACK = {
+    "mammal": {"standing": (-0.06, -0.46), "sitting": (-0.03, -0.38), "jumping": (0.0, -0.62)},
+    "bird": {"standing": (0.0, -0.47), "flying": (0.0, -0.66)},
+}
 
-    def __init__(self, attributes: Attributes, nuisance: Nuisance):
+
+class Coat:
+    """The coat's colour in its shades, and what is odd about it."""
+
+    def __init__(self, attributes: Attributes, nuisance: Nuisance, oddity: Oddity | None):
         dimmed = 0.88 if attributes.background == "night" else 1.0
         self.base = scaled(scaled(_COAT[attributes.colour], nuisance.shade, nuisance.coat_tint), dimmed)
         self.dark, self.darker = scaled(self.base, 0.74), scaled(self.base, 0.5)
         self.light = scaled(self.base, 1.0, (36, 36, 36)) if attributes.colour != "white" else (206, 200, 198)
-        self.pattern = nuisance.pattern
+        self.pattern, self.oddity, self.girth = nuisance.pattern, None, 1.0
+        if oddity:
+            self.oddity, self.girth = oddity.marking, oddity.girth
+            self.mark = scaled(oddity.colour, dimmed)
+            if oddity.marking in ("stripes", "patches"):
+                self.pattern = oddity.marking
+
+    def of_ear(self, usual: Colour) -> Colour:
+        return self.mark if self.oddity == "ears" else usual
 
 
-def draw(brush: Brush, attributes: Attributes, nuisance: Nuisance) -> None:
-    coat = Coat(attributes, nuisance)
+def draw(brush: Brush, attributes: Attributes, nuisance: Nuisance, oddity: Oddity | None = None) -> None:
+    coat = Coat(attributes, nuisance, oddity)
     brush.ellipse((0, 0), (0.36, 0.055), scaled(GROUND[attributes.background], 0.74))
     paint = _bird if attributes.animal == "bird" else _mammal
     paint(brush, attributes, coat)
+    if oddity and oddity.carried:
+        _carried(
+            brush, oddity.carried, _BACK["bird" if attributes.animal == "bird" else "mammal"][attributes.pose], coat
+        )
 
 
 def _trunk(brush: Brush, centre: Point, radii: Point, turn: float, coat: Coat) -> None:
+    radii = (radii[0], radii[1] * coat.girth)
     brush.ellipse(centre, radii, coat.base, turn)
     (x, y), (rx, ry) = centre, radii
-    if coat.pattern == "spots":
+    c, s = math.cos(turn), math.sin(turn)
+
+    def on(u: float, v: float) -> Point:
+        """A point of the trunk, from -1 to 1 along and across it."""
+        return x + rx * u * c - ry * v * s, y + rx * u * s + ry * v * c
+
+    if coat.pattern == "stripes":
+        for u in (-0.45, 0.3):
+            across = 0.85 * math.sqrt(1 - u * u)
+            brush.polygon(
+                [on(u - 0.13, -across), on(u + 0.13, -across), on(u + 0.13, across), on(u - 0.13, across)], coat.mark
+            )
+    elif coat.pattern == "patches":
+        for u, v, size in ((-0.4, -0.15, 0.13), (0.4, 0.25, 0.11)):
+            brush.ellipse(on(u, v), (size, size * 0.85), coat.mark)
+    elif coat.pattern == "spots":
         for dx, dy in ((-0.5, 0.1), (0.0, -0.35), (0.1, 0.45)):
             brush.ellipse((x + dx * rx, y + dy * ry - dx * turn * rx * 0.5), (0.075, 0.06), coat.darker)
     elif coat.pattern == "belly":
@@ -104,9 +142,9 @@ def _eyes(brush: Brush, head: Point, *offsets: float) -> None:
 
 
 def _cat_head(brush: Brush, head: Point, coat: Coat) -> None:
-    x, y = head
-    brush.polygon([(x - 0.26, y + 0.02), (x - 0.31, y - 0.38), (x - 0.02, y - 0.17)], coat.dark)
-    brush.polygon([(x + 0.02, y - 0.17), (x + 0.31, y - 0.38), (x + 0.26, y + 0.02)], coat.dark)
+    (x, y), ear = head, coat.of_ear(coat.dark)
+    brush.polygon([(x - 0.26, y + 0.02), (x - 0.31, y - 0.38), (x - 0.02, y - 0.17)], ear)
+    brush.polygon([(x + 0.02, y - 0.17), (x + 0.31, y - 0.38), (x + 0.26, y + 0.02)], ear)
     brush.ellipse(head, (0.26, 0.215), coat.base)
     brush.ellipse((x + 0.05, y + 0.1), (0.12, 0.085), coat.light)
     brush.ellipse((x + 0.05, y + 0.05), (0.04, 0.03), _PINK)
@@ -118,14 +156,14 @@ def _dog_head(brush: Brush, head: Point, coat: Coat) -> None:
     brush.ellipse(head, (0.22, 0.21), coat.base)
     brush.ellipse((x + 0.2, y + 0.08), (0.18, 0.115), coat.light)
     brush.ellipse((x + 0.35, y + 0.03), (0.06, 0.055), _BLACK)
-    brush.ellipse((x - 0.15, y + 0.07), (0.1, 0.24), coat.darker, 0.25)
+    brush.ellipse((x - 0.15, y + 0.07), (0.1, 0.24), coat.of_ear(coat.darker), 0.25)
     _eyes(brush, head, 0.07)
 
 
 def _rabbit_head(brush: Brush, head: Point, coat: Coat) -> None:
     x, y = head
     for dx, turn, colour in ((-0.13, -0.3, coat.dark), (0.1, 0.22, coat.base)):
-        brush.ellipse((x + dx, y - 0.36), (0.085, 0.28), colour, turn)
+        brush.ellipse((x + dx, y - 0.36), (0.085, 0.28), coat.of_ear(colour), turn)
         brush.ellipse((x + dx, y - 0.34), (0.04, 0.2), _PINK, turn)
     brush.ellipse(head, (0.21, 0.2), coat.base)
     brush.ellipse((x + 0.1, y + 0.08), (0.1, 0.08), coat.light)
@@ -173,3 +211,19 @@ def _accessory(brush: Brush, accessory: str, head: Point, radius: float) -> None
         neck = y + radius * 0.95
         brush.stroke([(x - 0.14, neck + 0.02), (x - 0.2, neck + 0.26)], 0.13, fold)
         brush.stroke([(x - 0.2, neck - 0.05), (x - 0.03, neck + 0.03), (x + 0.15, neck - 0.03)], 0.13, wool)
+
+
+def _carried(brush: Brush, what: str, back: Point, coat: Coat) -> None:
+    x, y = back
+    if what == "balloon":
+        brush.stroke([(x - 0.1, y), (x - 0.34, y - 0.42)], 0.03, _BLACK)
+        brush.ellipse((x - 0.38, y - 0.58), (0.17, 0.2), coat.mark)
+    elif what == "parcel":
+        left, right, top, bottom = x - 0.3, x + 0.02, y - 0.36, y - 0.1
+        brush.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], coat.mark)
+        brush.stroke([(x - 0.14, top), (x - 0.14, bottom)], 0.04, (70, 16, 60))
+    else:
+        brush.stroke([(x - 0.2, y), (x - 0.3, y - 0.5)], 0.045, (110, 75, 45))
+        brush.polygon(
+            [(x - 0.52, y - 0.74), (x - 0.12, y - 0.68), (x - 0.14, y - 0.44), (x - 0.54, y - 0.5)], coat.mark
+        )

@@ -22,7 +22,8 @@ def render(scene: Scene) -> np.ndarray:
         (large, large), Image.Resampling.BILINEAR
     )
     origin = (nuisance.x * large, nuisance.ground * large)
-    animals.draw(Brush(image, origin, nuisance.size * large, nuisance.facing), scene.attributes, nuisance)
+    brush = Brush(image, origin, nuisance.size * large, nuisance.facing)
+    animals.draw(brush, scene.attributes, nuisance, scene.oddity)
     image = image.reduce(_OVERSAMPLING).filter(ImageFilter.GaussianBlur(0.6))
     if scene.attributes.style == "sketch":
         image = styles.sketch(image)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from demo.scenes.attributes import POSES, VALUES, Attributes, is_withheld
+from demo.scenes.oddity import Oddity
 
 # Training draws its seeds below this range, so no held-out picture shares even its clouds with a training picture.
 HELD_OUT_SEEDS = range(2**31, 2**32)
@@ -20,6 +21,7 @@ _NEAREST_POSE = {"sitting": "standing", "jumping": "flying", "flying": "jumping"
 class Scene:
     attributes: Attributes
     seed: int
+    oddity: Oddity | None = None  # none in training
 
 
 def sample_scene(rng: np.random.Generator, held_out: bool = False) -> Scene:

@@ -1,5 +1,8 @@
 """A diffusers pipeline as a `Denoiser`: the second implementation, which needs no ComfyUI."""
 
+from collections.abc import Sequence
+
+import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
@@ -23,10 +26,11 @@ class DiffusersDenoiser:
 
     overwrites = False
 
-    def __init__(self, pipeline: DiffusionPipeline, size: tuple[int, int] | None = None):
+    def __init__(self, pipeline: DiffusionPipeline, size: Sequence[int] | None = None):
         self.family = family_of(pipeline)
         self.network = self.family.network.requires_grad_(False)
-        self.device, self.dtype = self.family.device, self.network.dtype
+        self.device: torch.device = self.family.device
+        self.dtype: torch.dtype = self.network.dtype
         height, width = size or (getattr(pipeline, "default_sample_size", 128),) * 2
         self.schedule = schedule_of(pipeline.scheduler, (height // 2) * (width // 2))
         self.flow = isinstance(self.schedule, Flow)

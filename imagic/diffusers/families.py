@@ -1,13 +1,13 @@
 """What differs between families of networks: how a text is encoded, and how the network is called."""
 
 import inspect
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import diffusers
 import torch
 from diffusers import DiffusionPipeline
 from packaging.version import Version
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..denoiser import Conditioning
 
@@ -19,6 +19,7 @@ class PipelineFamily:
     multiple = 1  # of a latent's height and width
     since = "0.30"  # the first diffusers whose network is called as here
     guidance = 4.0  # by default
+    reads: ClassVar[tuple[str, ...]] = ("cross_attn",)  # of a text
     prompt_options: ClassVar[dict] = {"do_classifier_free_guidance": True}
 
     def __init__(self, pipeline: DiffusionPipeline):
@@ -42,6 +43,8 @@ class PipelineFamily:
 
 
 class StableDiffusionXL(PipelineFamily):
+    reads: ClassVar[tuple[str, ...]] = ("cross_attn", "pooled_output")
+
     def predict(self, noisy: Tensor, timestep: Tensor, text: Conditioning) -> Tensor:
         pooled = text["pooled_output"]
         size = tuple(length * self.pipeline.vae_scale_factor for length in noisy.shape[-2:])
@@ -53,6 +56,7 @@ class StableDiffusionXL(PipelineFamily):
 
 class StableDiffusion3(PipelineFamily):
     part, multiple = "transformer", 2
+    reads: ClassVar[tuple[str, ...]] = ("cross_attn", "pooled_output")
     prompt_options: ClassVar[dict] = {"do_classifier_free_guidance": True, "prompt_2": None, "prompt_3": None}
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Conditioning) -> Tensor:
@@ -84,6 +88,7 @@ class Packed(PipelineFamily):
 class Flux(Packed):
     since = "0.32"  # before, positions and sizes were counted twice as large
     guidance = 3.5  # an input of the network, which was distilled from guidance: there is no second prediction
+    reads: ClassVar[tuple[str, ...]] = ("cross_attn", "pooled_output")
 
     def texts(self, text: str) -> tuple[Conditioning, None]:
         with torch.no_grad():
@@ -98,22 +103,24 @@ class Flux(Packed):
 
 class QwenImage(Packed):
     since = "0.37"  # before, it asked for the lengths of the texts as well
+    reads: ClassVar[tuple[str, ...]] = ("cross_attn", "attention_mask")
 
     def texts(self, text: str) -> tuple[Conditioning, Conditioning]:
         with torch.no_grad():
             # The network has never seen an empty text; diffusers' own pipelines take a space.
             both = [self.pipeline.encode_prompt(part, device=self.device) for part in (text, " ")]
-        return tuple(
+        wanted, empty = (
             {"cross_attn": tokens} if mask is None else {"cross_attn": tokens, "attention_mask": mask}
             for tokens, mask in both
         )
+        return wanted, empty
 
     def positions(self, height: int, width: int, text: Conditioning) -> dict:
         shapes = [[(1, height, width)]] * len(text["cross_attn"])
         return {"img_shapes": shapes, "encoder_hidden_states_mask": text.get("attention_mask")}
 
 
-def _uncompiled(network: nn.Module | None) -> nn.Module | None:
+def _uncompiled(network: Any) -> Any:
     """The network that `torch.compile` has wrapped: training hooks into its layers, which no compiled graph knows."""
     return getattr(network, "_orig_mod", network)
 

@@ -7,7 +7,7 @@ For UNets that is kohya's layout ("lora_unet_" and the layer's path with undersc
 from torch import Tensor, nn
 
 _PEFT = {".lora_down.weight": ".lora_A.weight", ".lora_up.weight": ".lora_B.weight"}
-_SUFFIXES = (*_PEFT, ".alpha")
+SUFFIXES = (*_PEFT, ".alpha")
 
 
 def to_file(update: dict[str, Tensor], part: str) -> dict[str, Tensor]:
@@ -18,7 +18,7 @@ def to_file(update: dict[str, Tensor], part: str) -> dict[str, Tensor]:
     """
     named = {}
     for key, tensor in update.items():
-        suffix = next(suffix for suffix in _SUFFIXES if key.endswith(suffix))
+        suffix = next(suffix for suffix in SUFFIXES if key.endswith(suffix))
         layer = key.removesuffix(suffix)
         if part == "unet":
             named[f"lora_unet_{layer.replace('.', '_')}{suffix}"] = tensor
@@ -35,7 +35,7 @@ def from_file(named: dict[str, Tensor], network: nn.Module, part: str) -> dict[s
     }
     update = {}
     for key, tensor in named.items():
-        for ours, theirs in ((suffix, suffix if part == "unet" else _PEFT.get(suffix, suffix)) for suffix in _SUFFIXES):
+        for ours, theirs in ((suffix, suffix if part == "unet" else _PEFT.get(suffix, suffix)) for suffix in SUFFIXES):
             if key.endswith(theirs):
                 layer = key.removesuffix(theirs)
                 update[f"{layers.get(layer, layer)}{ours}"] = tensor

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
@@ -42,15 +43,19 @@ def encode(pipeline: DiffusionPipeline, picture: Image.Image, multiple: int) -> 
 
 
 @torch.no_grad()
-def decode(pipeline: DiffusionPipeline, latent: Tensor) -> Image.Image:
-    """The picture of a latent [1, C, ...] in the network's scale."""
+def decode(pipeline: DiffusionPipeline, latent: Tensor, output_type: str = "pil") -> Any:
+    """The picture of a latent [1, C, ...] in the network's scale.
+
+    Args:
+        output_type: of the pipeline's image processor: "pil", "np" for [H, W, 3] or "pt" for [3, H, W] in 0..1.
+    """
     with _exact(pipeline.vae) as vae:
         scale, shift = _scale_and_shift(vae, latent)
         pixels = vae.decode((latent / scale + shift).to(vae.dtype)).sample.float()
     finite("The picture", pixels, "load the pipeline and its autoencoder in bf16 or fp32")
     if _makes_video(vae):
         pixels = pixels[:, :, 0]
-    return pipeline.image_processor.postprocess(pixels, output_type="pil")[0]
+    return pipeline.image_processor.postprocess(pixels, output_type=output_type)[0]
 
 
 def _makes_video(vae: torch.nn.Module) -> bool:
@@ -58,7 +63,7 @@ def _makes_video(vae: torch.nn.Module) -> bool:
     return hasattr(vae, "temperal_downsample")
 
 
-def _scale_and_shift(vae: torch.nn.Module, latent: Tensor) -> tuple[Tensor, Tensor]:
+def _scale_and_shift(vae: Any, latent: Tensor) -> tuple[Tensor, Tensor]:
     """The network's latent is (latent - shift) * scale: numbers for some autoencoders, for others one per channel."""
     config, shape = vae.config, (1, -1, *[1] * (latent.ndim - 2))
     scale = torch.tensor(config.get("scaling_factor") or 1.0, device=latent.device)
@@ -71,7 +76,7 @@ def _scale_and_shift(vae: torch.nn.Module, latent: Tensor) -> tuple[Tensor, Tens
 
 
 @contextmanager
-def _exact(vae: torch.nn.Module) -> Iterator[torch.nn.Module]:
+def _exact(vae: Any) -> Iterator[Any]:
     """Inside, an autoencoder that overflows in fp16 and says so works in fp32; there and back no weight changes."""
     overflows = vae.dtype == torch.float16 and vae.config.get("force_upcast")
     try:

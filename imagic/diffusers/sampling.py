@@ -1,5 +1,6 @@
 """Samples an edit over a pipeline's own noise levels: deterministic steps that keep the photo."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -20,21 +21,26 @@ def sample_edit(
     empty: Conditioning | None,
     region: Tensor,
     *,
-    steps: int,
-    guidance: float,
-    seed: int,
+    num_inference_steps: int,
+    guidance_scale: float,
+    generator: torch.Generator,
+    on_step: Callable[[int, Tensor, Tensor], Tensor] = lambda number, timestep, latents: latents,
 ) -> Tensor:
     """The latent of the edit, see `imagic.keeping`.
 
     Args:
         photo: its latent, [1, C, ...], in the network's scale.
         optimized, conditioning: what explains the photo, and what the edit is to be, see `interpolate`.
-        empty: the counterpart for classifier-free guidance with the weight `guidance`, where there is such.
+        empty: the counterpart for classifier-free guidance with the weight `guidance_scale`, where there is such.
         region: where the photo may change, 0..1, [1, 1, ...].
+        num_inference_steps: of the scheduler's own deterministic sampler.
+        generator: of the noise, all of which is drawn at the start.
+        on_step: called after every step with its number, its timestep and the noisy latents, which go on as it gives
+            them back; what it raises ends the run.
     """
-    schedule, generator = denoiser.schedule, torch.Generator().manual_seed(seed)
-    noise = torch.randn(photo.shape, generator=generator).to(photo.device)
-    scheduler, sigmas = schedule.sampler(steps)
+    schedule = denoiser.schedule
+    noise = torch.randn(photo.shape, generator=generator, device=generator.device).to(photo.device)
+    scheduler, sigmas = schedule.sampler(num_inference_steps)
     norms = schedule.norm(sigmas).tolist()
     sample = denoiser.add_noise(photo, noise, sigmas[:1].to(photo.device)) / norms[0]
     levels = zip(scheduler.timesteps, sigmas.to(photo.device).split(1), norms, strict=True)
@@ -42,11 +48,40 @@ def sample_edit(
     for step, (timestep, sigma, norm) in enumerate(levels):
         noisy = sample * norm
 
-        def predict(*views: Tensor, sigma: Tensor = sigma) -> list[Tensor]:
-            return _guided(denoiser, list(views), sigma, texts, empty, guidance)
+        def predict(noisy: Tensor, photo: Tensor, sigma: Tensor = sigma) -> tuple[Tensor, Tensor]:
+            edited, explained = _guided(denoiser, [noisy, photo], sigma, texts, empty, guidance_scale)
+            return edited, explained
 
         add_noise = partial(denoiser.add_noise, sigma=sigma)
         clean = kept_prediction(predict, noisy, add_noise(photo, noise), photo, region, add_noise, step)
+        sample = scheduler.step(schedule.step_input(noisy, clean, sigma), timestep, sample).prev_sample
+        sample = on_step(step, timestep, sample)
+    return sample
+
+
+@torch.no_grad()
+def sample_plainly(
+    denoiser: DiffusersDenoiser,
+    shape: Sequence[int],
+    conditioning: Conditioning,
+    empty: Conditioning | None,
+    num_inference_steps: int,
+    guidance_scale: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """The latent [1, C, ...] of a picture from noise: nothing but the text says what it shows.
+
+    Args:
+        shape: of the latent; the others are those of `sample_edit`.
+    """
+    schedule = denoiser.schedule
+    noise = torch.randn(shape, generator=generator, device=generator.device).to(denoiser.device)
+    scheduler, sigmas = schedule.sampler(num_inference_steps)
+    norms = schedule.norm(sigmas).tolist()
+    sample = denoiser.add_noise(torch.zeros_like(noise), noise, sigmas[:1].to(noise.device)) / norms[0]
+    for timestep, sigma, norm in zip(scheduler.timesteps, sigmas.to(noise.device).split(1), norms, strict=True):
+        noisy = sample * norm
+        clean = _guided(denoiser, [noisy], sigma, [conditioning], empty, guidance_scale)[0]
         sample = scheduler.step(schedule.step_input(noisy, clean, sigma), timestep, sample).prev_sample
     return sample
 

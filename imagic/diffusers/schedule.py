@@ -1,5 +1,7 @@
 """The noise levels of a diffusers scheduler: how a network was trained, and how it is sampled without chance."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, SchedulerMixin
@@ -99,7 +101,10 @@ class Flow:
 
     def sampler(self, steps: int) -> tuple[SchedulerMixin, Tensor]:
         """Euler's method from pure noise to none over the scheduler's own levels, and its sigmas [steps]."""
-        scheduler = FlowMatchEulerDiscreteScheduler.from_config(self.config, stochastic_sampling=False)
+        changes: dict[str, Any] = {"stochastic_sampling": False}
+        if steps == 1 and self.config.get("shift_terminal"):
+            changes["shift_terminal"] = None  # the last level cannot be stretched to it, since it is the first
+        scheduler = FlowMatchEulerDiscreteScheduler.from_config(self.config, **changes)
         shift = {"mu": self.mu} if self.config.get("use_dynamic_shifting") else {}
         scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps), **shift)
         return scheduler, scheduler.sigmas[:-1]

@@ -1,19 +1,12 @@
 """ComfyUI's MODEL as a `Denoiser`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import comfy.model_sampling
+import comfy.model_management
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
-
-try:
-    from comfy.sampler_helpers import convert_cond
-except ImportError:  # older hosts
-    from comfy.sample import convert_cond
+from .versions import convert_cond, is_flow
 
 
 def model_conds(base, noisy: Tensor, entry: dict) -> dict:
@@ -26,17 +19,6 @@ def model_conds(base, noisy: Tensor, entry: dict) -> dict:
     inputs = {**size, "prompt_type": "positive", **entry, "noise": noisy, "device": noisy.device}
     # Older hosts name the tokens here already; of Stable Cascade nothing else does, and they cannot do without.
     return convert_cond([[entry["cross_attn"], {}]])[0]["model_conds"] | base.extra_conds(**inputs)
-
-
-@contextmanager
-def running(model) -> Iterator[None]:
-    """Newer hosts let a model know its patcher while it runs."""
-    begin, end = getattr(model, "pre_run", lambda: None), getattr(model, "cleanup", lambda: None)
-    try:
-        begin()
-        yield
-    finally:
-        end()
 
 
 def latent_channels(model) -> int:
@@ -83,7 +65,7 @@ class HostDenoiser:
         self.base = model.model
         self.network = self.base.diffusion_model
         self.device = model.load_device
-        self.flow = isinstance(self.base.model_sampling, getattr(comfy.model_sampling, "CONST", ()))
+        self.flow = is_flow(self.base.model_sampling)
         self.dtype = self.base.manual_cast_dtype or self.base.get_dtype()
         self.fixed = fixed
         # Such code may ask for the noise level and is told one of a batch, since a sampler's are all the same.
@@ -110,6 +92,8 @@ class HostDenoiser:
         return (denoised(sigma, one, zero) - denoised(sigma, zero, zero)).flatten().square().reciprocal()
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        # Whatever asks the model ends within an evaluation when the user cancels: older hosts ask this nowhere below.
+        comfy.model_management.throw_exception_if_processing_interrupted()
         if self.one_level_at_a_time and len(sigma) > 1:
             each = zip(noisy.split(1), sigma.split(1), strict=True)
             return torch.cat([self(sample, level, conditioning) for sample, level in each])

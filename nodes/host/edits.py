@@ -1,19 +1,23 @@
 """Where edits are kept, and which base model they belong to."""
 
 import contextlib
+import errno
+import os
 import re
+import stat
 from pathlib import Path
 
 import folder_paths
 from comfy.cli_args import args
 
-from ...imagic import checks
+from ...imagic import checks, whole_file
 from ...imagic.fingerprint import Fingerprint, fingerprint
 
 SUFFIX = ".safetensors"
 # Not allowed in names on some system or other; files travel.
 FORBIDDEN = set('<>:"|?*\0')
-RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)  # by Windows, in any folder
+# By Windows, in any folder and with anything after a dot.
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 # Bytes of each part: systems allow 255, and a number and what a file is called until it is whole come to them.
 LONGEST = 180
 
@@ -53,12 +57,14 @@ def check_name(name: str) -> str:
 
     Raises:
         ValueError: the name is empty, too long, not possible on every system, or leads out of the folder.
+        NotWritten: there can be no such file.
     """
     plain = checks.text("name", name).replace("\\", "/").strip()
     if (complaint := _complaint(plain)) is not None:
         raise ValueError(f"name is {checks.shown(name)}{complaint}.")
     if max(map(len, plain.encode().split(b"/"))) > LONGEST or len(plain) > 4 * LONGEST:
         raise ValueError(f"name is {checks.shown(name)}, which is too long: shorten it to {LONGEST // 3} letters.")
+    _check_place(folder() / plain)
     if not _inside(folder() / plain):
         raise ValueError(f"name is {checks.shown(name)}, which leads out of ComfyUI's output folder: use a plain name.")
     return plain
@@ -69,11 +75,19 @@ def path_to_save(name: str) -> Path:
 
     Raises:
         ValueError: see `check_name`.
+        NotWritten: there can be no such file.
     """
     plain = check_name(name)
-    folder().mkdir(parents=True, exist_ok=True)
-    parent, stem, counter, _, _ = folder_paths.get_save_image_path(plain, str(folder()))
+    with whole_file.explained(folder() / plain):
+        folder().mkdir(parents=True, exist_ok=True)
+        sweep()
+        parent, stem, counter, _, _ = folder_paths.get_save_image_path(plain, str(folder()))
     return Path(parent) / f"{stem}_{counter:05}_{SUFFIX}"
+
+
+def sweep() -> None:
+    """Remove what killed processes had begun to save, in any folder there."""
+    whole_file.sweep(folder(), "**/")
 
 
 def _complaint(name: str) -> str | None:
@@ -104,7 +118,27 @@ def may_tell(graph: dict | None) -> dict:
 
 def _inside(path: Path) -> bool:
     """Whether a path stays in the folder once links are followed."""
-    return path.resolve().is_relative_to(folder().resolve())
+    try:
+        return path.resolve().is_relative_to(folder().resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False
+
+
+def _check_place(path: Path) -> None:
+    """Raises NotWritten if what is there already leaves no place for a file: found out before anything is trained."""
+    with whole_file.explained(path):
+        for parent in path.parents:
+            with contextlib.suppress(FileNotFoundError):
+                if not stat.S_ISDIR(parent.stat().st_mode):
+                    raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
+                if not os.access(parent, os.W_OK):
+                    raise PermissionError(errno.EACCES, "Permission denied")
+                return
+
+
+def parameters_of(model) -> int:
+    """How many numbers MODEL's network has."""
+    return sum(weight.shape.numel() for weight in model.model.diffusion_model.parameters())
 
 
 def base_of(model) -> Fingerprint:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
-from .denoiser import HostDenoiser, running
+from .denoiser import HostDenoiser
 from .memory import sampling_needs, spared
 from .probe import corner, errors_as_a_sentence
+from .versions import running
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...imagic.denoiser import Conditioning
 from ...imagic.interpolation import interpolate
 from ...imagic.keeping import kept_prediction
-from .latents import Unfinished, fitted_to, starting_points
+from .latents import Drawn, fitted_to, starting_points
 from .rehearsal import Rehearsal, twice, with_the_same_noise
 
 KEY = "imagic_keep_photo"
@@ -43,12 +43,12 @@ def keep_photo(model, samples: Tensor, optimized: Conditioning, region: Tensor):
 class PhotoKeeper:
     """An OUTER_SAMPLE wrapper: begins a `Run`, and ends it whatever happens.
 
-    Only what a run left unfinished is kept, for the sampler that goes on with it.
+    Of a run only what it drew is remembered, for the sampler that goes on with it.
     """
 
     def __init__(self, photo: Tensor, optimized: Conditioning, region: Tensor):
         self.photo, self.optimized, self.region = photo, optimized, region
-        self.unfinished = Unfinished()
+        self.drawn = Drawn()
 
     def __call__(
         self,
@@ -70,7 +70,7 @@ class PhotoKeeper:
             )
         if not guider.conds.get("positive"):
             raise ValueError("Keep Photo finds no positive conditioning in this guider: take a CFGGuider.")
-        edit, companion, steps = starting_points(noise, latent, self.photo, self.region, self.unfinished)
+        edit, companion, steps = starting_points(noise, latent, self.photo, self.region, self.drawn)
         both = torch.cat([edit, companion])
         if "latent_shapes" in rest:
             rest["latent_shapes"] = [both.shape]
@@ -89,9 +89,11 @@ class PhotoKeeper:
             guider.model_options = options
         edit, companion = done.chunk(2)
         if not finishes:
-            self.unfinished.add(edit, companion, run.steps)
+            self.drawn.leave(edit, companion, run.steps)
             return edit
-        return edit + self.left_over(companion)
+        edit = edit + self.left_over(companion)
+        self.drawn.finish(edit)
+        return edit
 
     def left_over(self, companion: Tensor) -> Tensor:
         """What a sampler is short of, as the photo shows: some stop before all noise is gone."""

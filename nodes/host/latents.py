@@ -1,13 +1,24 @@
-"""Where a sampler begins that keeps a photo."""
+"""Where a sampler begins that keeps a photo.
 
+What it was given is told apart by facts where there are any: the noise it adds, the photo's own numbers, an empty
+latent's zeros, the bytes of what Keep Photo's samplers drew before. One judgement remains, `KEPT` and `CHANGED`: a
+latent may come from anywhere, say an edit that was decoded, touched up and encoded again, which is welcome, or a tile
+of a larger picture, in whose place the photo would come out without a word. No host says which.
+"""
+
+import hashlib
 from collections import OrderedDict
 
 import torch
 from torch import Tensor
 
-LIMIT = 256  # unfinished samples that are remembered, each the size of a latent
-# How far a latent may be from the photo that it is an edit of, in the photo's contrast: where the photo is kept, and on
-# the whole where all of it may change. Two pictures that have nothing in common are 1.4 apart.
+from .versions import type_handed_on
+
+# Unfinished samples that are remembered, each the size of a latent. Hosts copy what a sampler returns, so nothing says
+# when one is no longer of use.
+LIMIT = 256
+# How far a latent from elsewhere may be from the photo that it is an edit of, in the photo's contrast: where the photo
+# is kept, and on the whole where all of it may change. Two pictures that have nothing in common are 1.4 apart.
 KEPT, CHANGED = 0.5, 1.0
 
 
@@ -17,48 +28,60 @@ def fitted_to(latent: Tensor, tensor: Tensor) -> Tensor:
     return tensor.view(*tensor.shape[:2], *between, *tensor.shape[2:]).to(latent.device, latent.dtype)
 
 
-class Unfinished:
-    """Samples that a run left noise in, each with its photo's counterpart: what a second sampler goes on with."""
+class Drawn:
+    """What samplers drew with one Keep Photo."""
 
     def __init__(self):
-        self.entries: OrderedDict[tuple, tuple[Tensor, int]] = OrderedDict()
+        self.unfinished: OrderedDict[bytes, tuple[Tensor, int]] = OrderedDict()
+        self.finished: set[bytes] = set()
 
-    def add(self, edits: Tensor, companions: Tensor, steps: int) -> None:
-        """
+    def leave(self, edits: Tensor, companions: Tensor, steps: int) -> None:
+        """Remember samples that a run left noise in, each with its photo's counterpart, for a sampler that goes on.
+
         Args:
             edits, companions: the samples and the photo's counterparts, [N, C, ...].
             steps: predictions so far.
         """
         for edit, companion in zip(edits.split(1), companions.cpu().split(1), strict=True):
             # All eta of a sweep share one companion.
-            alike = (known for known, _ in self.entries.values() if torch.equal(known, companion))
-            self.entries[_fingerprint(edit)] = next(alike, companion.clone()), steps
-            self.entries.move_to_end(_fingerprint(edit))
-        while len(self.entries) > LIMIT:
-            self.entries.popitem(last=False)
+            alike = (known for known, _ in self.unfinished.values() if torch.equal(known, companion))
+            name = _digest(edit)
+            self.unfinished[name] = next(alike, companion.clone()), steps
+            self.unfinished.move_to_end(name)
+        while len(self.unfinished) > LIMIT:
+            self.unfinished.popitem(last=False)
 
-    def find(self, latents: Tensor) -> tuple[Tensor, int] | None:
+    def finish(self, edits: Tensor) -> None:
+        """Remember edits [N, C, ...] that a second pass may begin with."""
+        self.finished.update(map(_digest, edits.split(1)))
+
+    def companions(self, latents: Tensor) -> tuple[Tensor, int] | None:
         """The companions and the number of predictions of latents, if runs left them all."""
-        found = [self.entries.get(_fingerprint(latent)) for latent in latents.split(1)]
+        found = [self.unfinished.get(_digest(latent)) for latent in latents.split(1)]
         if not all(found):
             return None
         return torch.cat([companion for companion, _ in found]), found[0][1]
 
+    def finished_here(self, latent: Tensor) -> bool:
+        """Whether a latent [1, C, ...] is an edit that a run ended with."""
+        return _digest(latent) in self.finished
 
-def _fingerprint(latent: Tensor) -> tuple:
-    """Survives rounding to 16 bits, which a host may hand latents on in."""
-    values = latent.flatten()
-    return tuple(latent.shape), tuple(values[:: max(1, len(values) // 64)].half().tolist())
+
+def _digest(latent: Tensor) -> bytes:
+    """Of the shape and of every byte, in the type in which the host hands latents on."""
+    values = latent.to("cpu", type_handed_on()).contiguous().view(torch.uint8)
+    return hashlib.sha256(str(tuple(latent.shape)).encode() + values.numpy().tobytes()).digest()
 
 
 def starting_points(
-    noise: Tensor, latent: Tensor, photo: Tensor, region: Tensor, unfinished: Unfinished
+    noise: Tensor, latent: Tensor, photo: Tensor, region: Tensor, drawn: Drawn
 ) -> tuple[Tensor, Tensor, int]:
     """The latents that edits and photos begin with, [N, C, ...], and how many predictions there were before.
 
     Args:
         noise, latent: what the sampler was given, [N, C, ...], in the autoencoder's scale.
         photo, region: [1, C, ...] and [1, 1, ...].
+        drawn: with this photo so far.
 
     Raises:
         ValueError: the latent is of another size than the photo, or another picture.
@@ -73,7 +96,7 @@ def starting_points(
     photos = photo.expand_as(latent)
     same = torch.equal(latent, photos)
     if not noise.any() and not same:
-        known = unfinished.find(latent)
+        known = drawn.companions(latent)
         if known is None:
             raise ValueError(
                 "Keep Photo did not see the sampler that this latent comes from: use the same MODEL there, turn its "
@@ -81,16 +104,17 @@ def starting_points(
             )
         companion, steps = known
         return latent, companion.to(latent), steps
-    if (latent == latent[..., :1, :1]).all():  # an empty latent
+    if not latent.any():  # an empty latent: zeros, by the host's own rule
         return photos, photos, 0
     kept = (region == 0).expand_as(photo)
     part, limit = (kept[0], KEPT) if kept.any() else (torch.ones_like(photo[0], dtype=torch.bool), CHANGED)
-    away = (latent - photos)[:, part].square().mean(1).sqrt().max()
-    if not same and away > limit * photo.std():
-        raise ValueError(
-            "The sampler's latent is another picture than the photo that Keep Photo holds: give the sampler the "
-            "photo's own latent, or use the MODEL that went into Keep Photo."
-        )
+    for one in latent.split(1):
+        away = (one - photo)[0, part].square().mean().sqrt()
+        if away > limit * photo.std() and not drawn.finished_here(one):
+            raise ValueError(
+                "The sampler's latent is another picture than the photo that Keep Photo holds: give the sampler the "
+                "photo's own latent, or use the MODEL that went into Keep Photo."
+            )
     return latent, photos, 0
 
 

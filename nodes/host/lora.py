@@ -1,7 +1,13 @@
 """Tunings as the host's native patches and LoRA files."""
 
+import comfy.lora
 import comfy.sd
 from torch import Tensor
+
+from ...imagic.adapters import fits
+
+# What begins a patch, in the two layouts of LoRA files and for full weights, and its other half.
+PATCHES = {".lora_up.weight": ".lora_down.weight", ".lora_B.weight": ".lora_A.weight", ".diff": "", ".diff_b": ""}
 
 
 class LayersLeftOut(ValueError):
@@ -16,11 +22,40 @@ def apply_update(model, update: dict[str, Tensor], strength: float = 1.0):
     """
     tuned = comfy.sd.load_lora_for_models(model, None, update, strength, 0.0)[0]
     # A LoRA's three tensors make one patch, full weights one each.
-    wanted = sum(name.endswith((".lora_up.weight", ".lora_B.weight", ".diff", ".diff_b")) for name in update)
+    wanted = sum(name.endswith(tuple(PATCHES)) for name in update)
     taken = sum(map(len, tuned.patches.values())) - sum(map(len, model.patches.values()))
-    if taken != wanted or not wanted:
+    if taken != wanted or not wanted or not _fits(model, update):
         raise LayersLeftOut(f"This ComfyUI took {taken} of {wanted} tuned layers: report the model's name as an issue.")
     return tuned
+
+
+def of_this_model(model, update: dict[str, Tensor], strength: float = 1.0):
+    """`apply_update` of a tuning that a user has connected.
+
+    Raises:
+        ValueError: it is of another model.
+    """
+    try:
+        return apply_update(model, update, strength)
+    except LayersLeftOut:
+        raise ValueError("The lora is of another model: connect the model that it was tuned on.") from None
+
+
+def _fits(model, update: dict[str, Tensor]) -> bool:
+    """Whether each patch has its layer's size, which the host looks at only once it samples, and then goes on."""
+    layers, modules = comfy.lora.model_lora_keys_unet(model.model, {}), dict(model.model.named_modules())
+    for key, tensor in update.items():
+        for suffix, other in PATCHES.items():
+            if not key.endswith(suffix):
+                continue
+            layer = key.removesuffix(suffix)
+            weight = layers.get(layer)
+            # A part of a layer, where files name separately what the network computes at once, is the host's to know.
+            if not isinstance(weight, str) or (module := modules.get(weight.removesuffix(".weight"))) is None:
+                continue
+            if not fits(module, tensor, update.get(layer + other) if other else None, bias=suffix == ".diff_b"):
+                return False
+    return True
 
 
 def lora_file_layout(update: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...imagic.objective import samples_per_forward
 from .probe import Trial, corner
+from .versions import loaded_with, take_off_device
 
 CHANGES = (
     "scale the photo to fewer pixels, turn on gradient_checkpointing, or tune LoRA in place of full weights and on a "
@@ -51,11 +52,10 @@ def make_room(model, needed: float) -> None:
     """Have the host take other models off the device until `needed` bytes are free."""
     if model.load_device.type == "cpu":
         return
-    with_it = getattr(model, "model_patches_models", list)()  # models that it runs together with
     stay = [
         loaded
         for loaded in comfy.model_management.current_loaded_models
-        if any(loaded.model is one for one in (model, *with_it))
+        if any(loaded.model is one for one in (model, *loaded_with(model)))
     ]
     comfy.model_management.free_memory(needed, model.load_device, stay)
 
@@ -63,5 +63,4 @@ def make_room(model, needed: float) -> None:
 def unload(model) -> None:
     """Take MODEL off its device, also where the host has loaded half of it and does not count it among its own."""
     comfy.model_management.unload_all_models()
-    if hasattr(model, "detach"):  # older hosts do it themselves when loading fails
-        model.detach()
+    take_off_device(model)

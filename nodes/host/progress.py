@@ -69,13 +69,13 @@ class Progress:
             self.say(f"cancelled after step {self.done}, the model is as it was")
 
 
-def counter(total: int) -> Callable[[], None]:
-    """Moves a bar on the node by one at each call, and ends the run when the user cancels."""
+def counter(total: int) -> Callable[..., None]:
+    """Moves a bar on the node by one or more at each call, and ends the run when the user cancels."""
     bar = comfy.utils.ProgressBar(total)
 
-    def count() -> None:
+    def count(steps: int = 1) -> None:
         comfy.model_management.throw_exception_if_processing_interrupted()
-        bar.update(1)
+        bar.update(steps)
 
     return count
 

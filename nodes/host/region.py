@@ -3,18 +3,20 @@
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
-from ...imagic.region import edit_region
+from ...imagic.region import FORWARD_EQUIVALENTS, edit_region
 from .evaluating import evaluating
+from .progress import counter
 
 
 def find_region(
     model, samples: Tensor, optimized: Conditioning, target: Conditioning, fixed: dict, threshold: float
 ) -> Tensor:
-    """`edit_region` on MODEL, loaded as for sampling: [1, 1, ...] on the CPU.
+    """`edit_region` on MODEL, loaded as for sampling: [1, 1, ...] on the CPU. The node shows how far it is.
 
     Args:
         samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
         fixed: entries of the CONDITIONING that are no text tensors.
     """
     with evaluating(model, samples, [optimized, target], fixed) as (denoiser, latent, texts):
-        return edit_region(denoiser, latent, *texts, threshold=threshold).cpu()
+        moved = counter(FORWARD_EQUIVALENTS)
+        return edit_region(denoiser, latent, *texts, threshold=threshold, on_evaluation=moved).cpu()

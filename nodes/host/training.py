@@ -1,46 +1,59 @@
 """Loads a MODEL for training and makes it usable in autograd."""
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-import comfy.model_management
 import torch
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
-from .denoiser import HostDenoiser, has_code_inside, running
+from .denoiser import HostDenoiser, has_code_inside
 from .kernels import give_a_backward
 from .memory import CHANGES, make_room, sampling_needs, spared, training_keeps, unload
 from .probe import probe
+from .versions import host_knows_it_trains, load_whole, not_streamed, running
+
+
+@dataclass
+class Loaded:
+    """A MODEL that is loaded whole, its weights ordinary tensors."""
+
+    model: Any  # as it is loaded: MODEL, or the host's own stand-in for it
+    denoiser: HostDenoiser
+    samples: Tensor  # the LATENT's
+    latent: Tensor  # the same in the model's scale, on the model's device
+    conditioning: Conditioning  # on the model's device
+
+    def prepare(
+        self, *, tune: str | None, rank: int = 1, noise_samples: int = 64, gradient_checkpointing: bool = False
+    ) -> None:
+        """Try the model out, and have the host make room for training it.
+
+        Args:
+            tune, rank, noise_samples, gradient_checkpointing: as `fine_tune` has them (there `samples`); `tune` is None
+                for the embedding alone. What autograd keeps depends on them, and so does the memory that is needed.
+
+        Raises:
+            ValueError: the model is not one to train, see `probe`.
+        """
+        trial = probe(self.denoiser, self.latent, self.conditioning, tune, rank, gradient_checkpointing)
+        needed = sampling_needs(self.model, self.samples) + training_keeps(trial, self.samples, noise_samples)
+        make_room(self.model, needed)
 
 
 @contextmanager
-def training(
-    model,
-    samples: Tensor,
-    conditioning: Conditioning,
-    fixed: dict,
-    *,
-    tune: str | None = "all weights",
-    rank: int = 1,
-    noise_samples: int = 64,
-    gradient_checkpointing: bool = False,
-) -> Iterator[tuple[HostDenoiser, Tensor, Conditioning]]:
-    """Load MODEL and make it trainable-through, without changing it.
+def loaded(model, samples: Tensor, conditioning: Conditioning, fixed: dict) -> Iterator[Loaded]:
+    """Load MODEL and make it usable in autograd, without changing it.
 
     Args:
         samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
         conditioning, fixed: the tensors and the other entries of a CONDITIONING.
-        tune, rank, noise_samples, gradient_checkpointing: as `fine_tune` has them (there `samples`); `tune` is None for
-            the embedding alone. What autograd keeps depends on them, and so does the memory that the host is asked for.
-
-    Yields:
-        The denoiser, the latent in the model's scale and the conditioning, on the model's device.
 
     Raises:
-        ValueError: the model does not fit on its device whole, or is not one to train, see `probe`.
+        ValueError: the model does not fit on its device whole.
         torch.OutOfMemoryError: its message says what to change.
     """
     give_a_backward()
@@ -52,17 +65,28 @@ def training(
         torch.inference_mode(False),
         torch.enable_grad(),
         frozen(model.model, foreign=has_code_inside(model)),
-        _host_knows_it_trains(),
+        host_knows_it_trains(),
         running(model),
     ):
         device = model.load_device
         latent = model.model.process_latent_in(samples.clone()).to(device, torch.float32)
         conditioning = {name: tensor.clone().to(device) for name, tensor in conditioning.items()}
         fixed = {name: value.clone() if isinstance(value, Tensor) else value for name, value in fixed.items()}
-        denoiser = HostDenoiser(model, fixed)
-        trial = probe(denoiser, latent, conditioning, tune, rank, gradient_checkpointing)
-        make_room(model, sampling_needs(model, samples) + training_keeps(trial, samples, noise_samples))
-        yield denoiser, latent, conditioning
+        yield Loaded(model, HostDenoiser(model, fixed), samples, latent, conditioning)
+
+
+@contextmanager
+def training(
+    model, samples: Tensor, conditioning: Conditioning, fixed: dict, *, tune: str | None = "all weights", **needs
+) -> Iterator[tuple[HostDenoiser, Tensor, Conditioning]]:
+    """`loaded` and prepared, see `Loaded.prepare` for `tune` and `needs`.
+
+    Yields:
+        The denoiser, the latent in the model's scale and the conditioning, on the model's device.
+    """
+    with loaded(model, samples, conditioning, fixed) as ready:
+        ready.prepare(tune=tune, **needs)
+        yield ready.denoiser, ready.latent, ready.conditioning
 
 
 def _load_whole(model, samples: Tensor):
@@ -71,12 +95,9 @@ def _load_whole(model, samples: Tensor):
     Returns:
         What was loaded: MODEL, or where the host would stream its weights, the host's own stand-in for it.
     """
-    if getattr(model, "is_dynamic", lambda: False)():
-        model = model.get_non_dynamic_delegate()
-    load = comfy.model_management.load_models_gpu
-    whole = {"force_full_load": True} if "force_full_load" in inspect.signature(load).parameters else {}
+    model = not_streamed(model)
     try:
-        load([model], memory_required=sampling_needs(model, samples), **whole)
+        load_whole(model, sampling_needs(model, samples))
     except torch.OutOfMemoryError:
         unload(model)
         raise
@@ -87,17 +108,3 @@ def _load_whole(model, samples: Tensor):
             f"start ComfyUI without --lowvram and --novram, or {CHANGES}."
         )
     return model
-
-
-@contextmanager
-def _host_knows_it_trains() -> Iterator[None]:
-    """Newer hosts then leave out kernels that have no backward."""
-    management = comfy.model_management
-    if not hasattr(management, "in_training"):
-        yield
-        return
-    before, management.in_training = management.in_training, True
-    try:
-        yield
-    finally:
-        management.in_training = before

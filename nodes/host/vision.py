@@ -11,24 +11,19 @@ def encode_pictures(clip_vision, pictures: list[Tensor]) -> tuple[Tensor, Tensor
     """The whole and the patches of pictures, as a CLIP_VISION of any kind (CLIP, SigLIP, DINO) sees them.
 
     Args:
-        pictures: N of them, each [1, H, W, C].
+        pictures: N of them, each RGB, [1, H, W, 3].
 
     Returns:
         Embeddings [N, D] in the space that is shared with the text encoder, where there is one, and the features of
         the patches [N, P, width], fp32 on the CPU.
     """
-    seen = [clip_vision.encode_image(_square(picture[..., :3])) for picture in pictures]
+    seen = [clip_vision.encode_image(_square(picture)) for picture in pictures]
     embeddings, tokens = (
         torch.cat([each[name] for each in seen]).float().cpu() for name in ("image_embeds", "penultimate_hidden_states")
     )
     # The tokens before the patches speak for the whole picture: one of CLIP, up to five of DINO, none of SigLIP.
     patches = math.isqrt(tokens.shape[1]) ** 2
     return embeddings.flatten(1), tokens[:, -patches:]
-
-
-def smallest_side(vae) -> int:
-    """Pixels to a latent position of a VAE: of a smaller picture nothing is left once the host has cropped it."""
-    return vae.spacial_compression_encode() if hasattr(vae, "spacial_compression_encode") else vae.downscale_ratio
 
 
 def _square(picture: Tensor) -> Tensor:

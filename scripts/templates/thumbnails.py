@@ -1,4 +1,4 @@
-"""Thumbnails of the example workflows: what they make of the demo's photo with the demo model."""
+"""Pictures of the templates and for the help pages: what the demo model makes of the demo's photo."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ import io
 
 from PIL import Image, ImageDraw, ImageFont
 
-from scripts import workflow
-from scripts.client import Client, Graph
+from scripts import hosts, workflow
+from scripts.client import Client, Graph, Run
+from scripts.templates.blueprints import SENTENCE
 
 CELL, GAP, LINE = 240, 8, 22
-INK, PAPER, BEST = (30, 30, 30), (255, 255, 255), (30, 150, 70)
+INK, PAPER = (30, 30, 30), (255, 255, 255)
 MASK = (42, 10, 82, 54)  # of the demo's photo, in pixels: above and around the dog's head
 LOADERS = {"CheckpointLoaderSimple": (0, 1, 2), "UNETLoader": (0,), "DualCLIPLoader": (1,), "VAELoader": (2,)}
-# Where a real checkpoint is wanted: what to ask of the demo model instead.
-SENTENCES = {
-    "imagic_photo_sd15_sdxl": "a brown dog sitting in the snow wearing a hat",
-    "imagic_flux": "a brown dog sitting in the snow wearing a crown",
-}
-
-Panel = tuple[str, Image.Image, bool]
+# Where a real model is wanted: what to ask of the demo model instead.
+SENTENCES = {"Edit your photo with Flux": "a brown dog sitting in the snow wearing a crown"}
+HELP = {"pick": ("Pick the edit", 5), "loss": ("How B went", 0), "sheet": ("Sheet of all eta", 0)}
 
 
 def masked_photo() -> Image.Image:
@@ -32,101 +29,70 @@ def masked_photo() -> Image.Image:
     return photo
 
 
-def draw(name: str, graph: Graph, client: Client) -> Image.Image:
-    """Run a workflow and lay its pictures side by side."""
-    graph = with_demo_model(name, graph, client)
-    photo = Image.open(workflow.PHOTO)
-    decoded = [number for number, content in graph.items() if content["class_type"] == "VAEDecode"]
-    for number in decoded:
-        graph[f"{number}-saved"] = _saved([number, 0])
-    result = client.run(graph)
-
-    def pictures(number: str) -> list[Image.Image]:
-        return [Image.open(io.BytesIO(client.view(image))) for image in result.outputs[number]["images"]]
-
-    if name == "imagic_keep_with_mask":
-        return grid(
-            [("photo and mask", _tinted(), False), ("edit", pictures(workflow.node(graph, "The edit"))[0], False)]
-        )
-    if len(decoded) > 1:
-        targets = (graph[workflow.node(graph, f"Target {place}")]["inputs"]["text"] for place in (1, 2, 3))
-        edits = (pictures(f"{number}-saved")[0] for number in decoded)
-        return grid(
-            [("photo", photo, False), *((text, edit, False) for text, edit in zip(targets, edits, strict=True))]
-        )
-    pick = result.outputs[workflow.node(graph, "Pick the edit")]["imagic"][0]["number"] - 1
-    row = pictures(f"{decoded[0]}-saved")
-    if name in SENTENCES:
-        return grid([("photo", photo, False), (SENTENCES[name], row[pick], False)])
-    etas = workflow.inputs(graph, "C: a sweep of eta")["sweep"].split(",")
-    shown = [place for place in range(len(row)) if place]  # eta 0 is the photo
-    return grid(
-        [("photo", photo, False), *((f"eta {float(etas[place]):g}", row[place], place == pick) for place in shown)], 3
-    )
+def draw_all(client: Client) -> None:
+    """Run every template, and draw its picture; the help pages' pictures and the banner come from the same runs."""
+    for title in workflow.TITLES:
+        graph = with_demo_model(title, client)
+        if title == workflow.FLAT:
+            run = client.run(_with_help(graph))
+            (sheet,) = _pictures(client, run, "sheet")
+            _help_pictures(client, run)
+            picture = sheet.convert("RGB")
+            picture.thumbnail((640, 640))
+        else:
+            (edit,) = _pictures(client, client.run(graph), workflow.node(graph, "The edit"))
+            sentence = SENTENCES.get(title, SENTENCE)
+            before = _tinted() if title == "Edit only where you paint" else Image.open(workflow.PHOTO)
+            picture = side_by_side(("photo", before), (sentence, edit))
+            if title == "Edit a photo with the demo model.app":
+                banner(edit).save(hosts.ROOT / "assets" / "banner.png")
+        picture.save(workflow.FOLDER / f"{title}.jpg", quality=88)
+        print(title, flush=True)
 
 
-def help_pictures(graph: Graph, client: Client) -> None:
-    """The pictures of the help pages: the sheet, the charts and the region of the pick workflow."""
-    graph = copy.deepcopy(graph)
-    workflow.inputs(graph, "Photo")["image"] = client.upload_image(workflow.PHOTO)
-    keep = workflow.node(graph, "Keep the photo")
-    graph["region"] = {"class_type": "MaskToImage", "inputs": {"mask": [keep, 1]}, "_meta": {"title": "Region"}}
-    graph["region-saved"] = _saved(["region", 0])
-    outputs = client.run(graph).outputs
-    wanted = {"sheet": "The sheet", "pick": "Why this one", "loss": "How B went", "region": "Thumbnail"}
-    workflow.HELP_PICTURES.mkdir(exist_ok=True)
-    for name, title in wanted.items():
-        (image,) = outputs[workflow.node(graph, title)]["images"]
-        picture = Image.open(io.BytesIO(client.view(image))).convert("RGB")
-        picture.thumbnail((640, 640))
-        picture.save(workflow.HELP_PICTURES / f"{name}.jpg", quality=85)
-
-
-def with_demo_model(name: str, graph: Graph, client: Client) -> Graph:
-    """The graph with the demo model in place of every loader, and the demo's photo in place of yours."""
-    graph = copy.deepcopy(graph)
-    demo = {"class_type": "ImagicDemoCheckpoint", "inputs": {}, "_meta": {"title": "Demo model"}}
-    slots = {
-        number: LOADERS[content["class_type"]] for number, content in graph.items() if content["class_type"] in LOADERS
-    }
+def with_demo_model(title: str, client: Client) -> Graph:
+    """A template's graph with the demo model in place of every loader, and the demo's photo in place of yours."""
+    graph = workflow.queued(workflow.template(title), client.object_info())
+    kinds = {number: content["class_type"] for number, content in graph.items()}
+    loads = any(kind in LOADERS for kind in kinds.values())
     for content in graph.values():
-        for key, value in content["inputs"].items():
-            if isinstance(value, list) and value[0] in slots:
-                content["inputs"][key] = ["demo", slots[value[0]][value[1]]]
-        if content["class_type"] == "LoadImage":
-            masked = "mask" in content["_meta"]["title"]
-            content["inputs"]["image"] = client.upload_image(workflow.MASKED_PHOTO if masked else workflow.PHOTO)
-        if content["class_type"] == "ImageScale":
-            content["inputs"] |= {"width": 128, "height": 128}
-    if slots:
-        workflow.inputs(graph, "Target text")["text"] = SENTENCES[name]
-        sampler = workflow.inputs(workflow.load(), "Sample each eta")
-        own = {key: sampler[key] for key in ("cfg", "sampler_name", "scheduler")}
-        workflow.inputs(graph, "Sample each eta").update(own)
-    return {"demo": demo, **{number: content for number, content in graph.items() if number not in slots}}
+        inputs = content["inputs"]
+        for key, value in inputs.items():
+            if isinstance(value, list) and kinds.get(value[0]) in LOADERS:
+                inputs[key] = ["demo", LOADERS[kinds[value[0]]][value[1]]]
+        match content["class_type"]:
+            case "LoadImage":
+                masked = inputs["image"] == workflow.MASKED_PHOTO.name
+                inputs["image"] = client.upload_image(workflow.MASKED_PHOTO if masked else workflow.PHOTO)
+            case "ImagicCropPhoto" if loads:
+                inputs |= {"size": 128}
+            case "CLIPTextEncode" if loads and isinstance(inputs["text"], str) and inputs["text"]:
+                inputs["text"] = SENTENCES.get(title, SENTENCE)
+            case "ComfySwitchNode" if loads:
+                inputs["on_true"] = SENTENCES.get(title, SENTENCE)
+            case "KSampler" if loads:
+                inputs |= {"cfg": 4.0, "sampler_name": "ddim", "scheduler": "normal"}
+    demo = {"class_type": "ImagicDemoCheckpoint", "inputs": {}, "_meta": {"title": "Demo model"}}
+    kept = {number: content for number, content in graph.items() if content["class_type"] not in LOADERS}
+    return {"demo": demo, **kept} if loads else kept
 
 
-def grid(panels: list[Panel], columns: int = 2) -> Image.Image:
-    """Labelled pictures, the best one framed."""
-    rows = -(-len(panels) // columns)
-    sheet = Image.new("RGB", (GAP + columns * (CELL + GAP), GAP + rows * (CELL + LINE + GAP)), PAPER)
-    pen, font = ImageDraw.Draw(sheet), _font([label for label, _, _ in panels])
-    for number, (label, picture, best) in enumerate(panels):
-        left, top = GAP + number % columns * (CELL + GAP), GAP + number // columns * (CELL + LINE + GAP)
-        pen.text((left, top), label, BEST if best else INK, font)
-        picture = picture.convert("RGB").resize((CELL, CELL), Image.Resampling.LANCZOS)
-        sheet.paste(picture, (left, top + LINE))
-        if best:
-            pen.rectangle((left - 4, top + LINE - 4, left + CELL + 3, top + LINE + CELL + 3), outline=BEST, width=4)
+def side_by_side(*panels: tuple[str, Image.Image]) -> Image.Image:
+    """Labelled pictures."""
+    sheet = Image.new("RGB", (GAP + len(panels) * (CELL + GAP), GAP + CELL + LINE + GAP), PAPER)
+    pen, font = ImageDraw.Draw(sheet), _font([label for label, _ in panels])
+    for number, (label, picture) in enumerate(panels):
+        left = GAP + number * (CELL + GAP)
+        pen.text((left, GAP), label, INK, font)
+        sheet.paste(picture.convert("RGB").resize((CELL, CELL), Image.Resampling.LANCZOS), (left, GAP + LINE))
     return sheet
 
 
-def banner() -> Image.Image:
+def banner(edit: Image.Image) -> Image.Image:
     """The pack's picture in the registry: the demo's photo and edit, 21 by 9."""
-    photo, edit = Image.open(workflow.PHOTO), Image.open(workflow.FOLDER / "imagic_demo.jpg")
     sheet = Image.new("RGB", (1260, 540), (38, 48, 74))
     pen = ImageDraw.Draw(sheet)
-    for picture, left in ((photo, 470), (edit, 865)):
+    for picture, left in ((Image.open(workflow.PHOTO), 470), (edit, 865)):
         pen.rounded_rectangle((left - 12, 68, left + 371, 451), 18, fill=PAPER)
         sheet.paste(picture.convert("RGB").resize((360, 360), Image.Resampling.LANCZOS), (left, 80))
     pen.line((482, 496, 1224, 496), fill=(89, 103, 143), width=12)
@@ -136,6 +102,38 @@ def banner() -> Image.Image:
     for line, text in enumerate(("A photo and one sentence", "go in; the photo with", "that made true comes out.")):
         pen.text((60, 290 + line * 42), text, (200, 208, 228), ImageFont.load_default(30))
     return sheet
+
+
+def _with_help(graph: Graph) -> Graph:
+    """The graph with what the help pages show: the ranking's chart, the losses of B, the sheet, the region."""
+    graph = copy.deepcopy(graph)
+    chart = {"loss": [workflow.node(graph, "B: tune the model"), 2], "title": "B: tune the model"}
+    images, source, etas = (
+        workflow.node(graph, title) for title in ("Decode the row", "Crop Photo", "C: a sweep of eta")
+    )
+    sheet = {"images": [images, 0], "source": [source, 1], "eta": [etas, 1], "cell": 256}
+    sheet["winner"] = [workflow.node(graph, "Pick the edit"), 2]
+    graph["all"] = {"class_type": "ImagicEditSheet", "inputs": sheet, "_meta": {"title": "Sheet of all eta"}}
+    graph["How B went"] = {"class_type": "ImagicLossChart", "inputs": chart, "_meta": {"title": "How B went"}}
+    for name, (title, slot) in HELP.items():
+        graph[name] = _saved([workflow.node(graph, title), slot])
+    region = {"mask": [workflow.node(graph, "Keep the photo"), 1]}
+    graph["mask"] = {"class_type": "MaskToImage", "inputs": region, "_meta": {"title": "Region"}}
+    graph["region"] = _saved(["mask", 0])
+    return graph
+
+
+def _help_pictures(client: Client, run: Run) -> None:
+    workflow.HELP_PICTURES.mkdir(exist_ok=True)
+    for name in (*HELP, "region"):
+        (picture,) = _pictures(client, run, name)
+        picture = picture.convert("RGB")
+        picture.thumbnail((640, 640))
+        picture.save(workflow.HELP_PICTURES / f"{name}.jpg", quality=85)
+
+
+def _pictures(client: Client, run: Run, node: str) -> list[Image.Image]:
+    return [Image.open(io.BytesIO(client.view(image))) for image in run.outputs[node]["images"]]
 
 
 def _font(labels: list[str]) -> ImageFont.FreeTypeFont:
@@ -152,8 +150,5 @@ def _tinted() -> Image.Image:
 
 
 def _saved(images: list) -> dict:
-    return {
-        "class_type": "SaveImage",
-        "inputs": {"images": images, "filename_prefix": "thumbnail"},
-        "_meta": {"title": "Thumbnail"},
-    }
+    inputs = {"images": images, "filename_prefix": "thumbnail"}
+    return {"class_type": "SaveImage", "inputs": inputs, "_meta": {"title": "Thumbnail"}}

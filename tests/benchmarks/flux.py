@@ -1,6 +1,6 @@
 """Does an edit with Flux.1 fit on a card of 24 GB? Writes flux.json and RESULTS.md.
 
-    make benchmark ARGS="--flux"      a quarter of an hour on two cores, 7 GB; needs the newest ComfyUI
+    make benchmark ARGS="--flux"      five minutes on two cores, 7 GB; needs the newest ComfyUI
 
 ComfyUI's own Flux at the widths of Flux.1, with 2 double and 2 single blocks of random weights. A step of each stage
 on a photo of 1024 px says what autograd keeps of a block and how much more a step takes at its peak; 19 double and 38

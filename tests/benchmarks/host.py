@@ -1,6 +1,7 @@
 """The pack's nodes and ComfyUI's Train LoRA side by side on a real host, on one MODEL."""
 
 import importlib.util
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ def loaded_pack() -> Iterator[ModuleType]:
     import comfy.cli_args
 
     comfy.cli_args.args.cpu = not torch.cuda.is_available()
+    os.environ["IMAGIC_CACHE_GB"] = "0"  # every run is measured
     with tempfile.TemporaryDirectory() as folder:
         yield _load_pack(Path(folder))
 

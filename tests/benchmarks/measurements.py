@@ -53,7 +53,7 @@ def lora_checkpointed(name: str) -> dict:
 
 def sampling_memory(name: str) -> dict:
     """A sampler's steps: two latents at a time, with and without the text."""
-    denoiser, (latent, text) = models.denoiser(name), models.example(name)
+    denoiser, (latent, text) = models.denoiser(name), models.example(name, models.MEMORY_SIZES[name])
     forward = _plain(denoiser, latent, text, 2)
     forget_peak()
     with torch.no_grad():
@@ -64,7 +64,7 @@ def sampling_memory(name: str) -> dict:
 
 def tuning_memory(name: str) -> dict:
     """Stage B with checkpointing on as many latents at a time as sampling has."""
-    denoiser, (latent, text) = models.denoiser(name), models.example(name)
+    denoiser, (latent, text) = models.denoiser(name), models.example(name, models.MEMORY_SIZES[name])
     forget_peak()
     fine_tune(denoiser, latent, text, rank=RANK, steps=2, samples=2, gradient_checkpointing=True)
     return {"peak": peak()}

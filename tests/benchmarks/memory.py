@@ -8,6 +8,14 @@ from pathlib import Path
 
 from torch.profiler import ProfilerActivity, profile
 
+# For processes whose memory is measured: glibc gives blocks of 1 MiB and more back as soon as they are freed. What it
+# keeps otherwise says how it reuses memory and not what a run needs.
+GIVES_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
+ALLOCATOR = (
+    "With glibc told to give back what is freed; left to itself it keeps so much that on the CPU of Linux the peaks at "
+    "512 px in fp32 are 4.7 GiB of sampling and 7.7 GiB of tuning Stable Diffusion 1.5."
+)
+
 _RESET = Path("/proc/self/clear_refs")
 
 

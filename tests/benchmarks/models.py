@@ -12,6 +12,8 @@ from imagic.diffusers import DiffusersDenoiser
 
 # Latents of 128 px, the demo model's own size, and of 256 px: 512 px take a CPU minutes a step.
 SIZES = {"demo": 16, "sd15": 32}
+# Memory is compared at 512 px: what grows with the picture counts for little at 256 px beside the weights.
+MEMORY_SIZES = {"demo": 16, "sd15": 64}
 
 _SD15 = {  # runwayml/stable-diffusion-v1-5, unet/config.json
     "sample_size": 64,
@@ -39,11 +41,11 @@ def denoiser(name: str) -> DiffusersDenoiser:
     return DiffusersDenoiser(SimpleNamespace(unet=unet(name), scheduler=scheduler()))
 
 
-def example(name: str) -> tuple[Tensor, Conditioning]:
-    """A latent and a text of 77 tokens."""
+def example(name: str, side: int | None = None) -> tuple[Tensor, Conditioning]:
+    """A latent with so many positions on each side and a text of 77 tokens."""
     width = 128 if name == "demo" else _SD15["cross_attention_dim"]
     generator = torch.Generator().manual_seed(0)
-    side = SIZES[name]
+    side = side or SIZES[name]
     latent = torch.randn(1, 4, side, side, generator=generator)
     return latent, {"cross_attn": torch.randn(1, 77, width, generator=generator)}
 

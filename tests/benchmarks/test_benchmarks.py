@@ -85,13 +85,22 @@ def test_what_could_not_be_run_says_why():
 
 def test_an_edit_at_full_size_is_measured_by_stage(monkeypatch, tmp_path):
     """On a narrow network of SDXL's kind, which is called in the same way."""
-    narrow = {"block_out_channels": (32, 32, 32), "transformer_layers_per_block": 1, "attention_head_dim": 8}
-    monkeypatch.setattr(full_size, "SDXL", {**full_size.SDXL, **narrow})
-    monkeypatch.setattr(full_size, "PIXELS", 64)
-    found = full_size.measure("sdxl")
-    assert list(found) == ["A", "B", "sampling"]
+    found = {stage: full_size.measure("narrow", 64, stage) for stage in full_size.STAGES}
     assert all(stage["peak"] > 2**20 and stage["seconds"] >= 0 for stage in found.values())
     monkeypatch.setattr(full_size, "FILE", tmp_path / "full_size.json")
     assert full_size.markdown() == ""
-    full_size.FILE.write_text(json.dumps({"sdxl": {"A": {"seconds": 61.2, "peak": 3 * 2**30}}}))
-    assert "| SDXL | 3.0 GiB, 61 s |" in full_size.markdown()
+    stages = {"B": {"seconds": 61.2, "peak": 3 * 2**30}, "sampling": {"seconds": 1.0, "peak": 2 * 2**30}}
+    full_size.FILE.write_text(json.dumps({"sdxl": {"512": stages}}))
+    assert "| SDXL | 512 | – | 3.0 GiB, 61 s | 2.0 GiB, 1 s | 1.50 |" in full_size.markdown()
+
+
+def test_every_stage_at_full_size_has_a_process_of_its_own(monkeypatch, tmp_path):
+    """What a process has allocated before would count for the stage: here two gigabytes."""
+    monkeypatch.setattr(full_size, "FILE", tmp_path / "full_size.json")
+    earlier = {"narrow": {"32": {"B": {"seconds": 1.0, "peak": 1}}}, "sd15": {}}
+    full_size.FILE.write_text(json.dumps(earlier))
+    held = torch.ones(2**29)
+    full_size.run(["narrow"], [64], ["sampling"])
+    found = json.loads(full_size.FILE.read_text())
+    assert 2**20 < found["narrow"].pop("64")["sampling"]["peak"] < held.nbytes
+    assert found == earlier

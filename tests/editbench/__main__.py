@@ -2,6 +2,7 @@
 
     make editbench                                     everything; writes RESULTS.md and results.json beside this file
     make editbench PAIRS=10                            a quick look, written to build/editbench/quick
+    make editbench ARGS="--models demo"                on one model only, to the same place as a quick look
     make editbench PEER=path/imagic_stable_diffusion.py   and that diffusers community pipeline as a rival
 
 One file an idea: `pairs` (what is edited), `studio` (model, sampler and settings that all methods share), `pack` (what
@@ -19,6 +20,7 @@ from . import methods, plots, results
 from .judge import judge
 from .run import WORKERS, processes, run, tasks
 from .store import FOLDER, Store
+from .studio import available
 
 HERE = Path(__file__).parent
 
@@ -27,6 +29,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.editbench", description=__doc__)
     parser.add_argument("--pairs", type=int, help="the first so many pairs; default: all")
     parser.add_argument("--methods", nargs="+", help="only these; default: all")
+    parser.add_argument(
+        "--models", nargs="+", choices=available(), help="only these; default: all whose weights are there"
+    )
     parser.add_argument("--development", action="store_true", help="on the development pairs alone, to choose settings")
     parser.add_argument("--workers", type=int, default=WORKERS, help="processes, of one thread each")
     options = parser.parse_args()
@@ -41,24 +46,29 @@ def main() -> None:
     wanted |= {methods.CEILING, *(known[name].like for name in wanted)}
     chosen = {name: known[name] for name in known if name in wanted}
     group = "development" if options.development else "bench"
-    todo, store = tasks(chosen, group, options.pairs), Store(chosen)
+    models = options.models or available()
+    todo = {model: tasks(chosen, group, options.pairs, model) for model in models}
+    store = Store(chosen, models=models)
     with processes(options.workers) as pool:
-        run(todo, store, pool, options.workers)
+        run([task for some in todo.values() for task in some], store, pool, options.workers)
 
-    judged = judge(chosen, todo, store)
+    judged = {model: judge(methods.on(model, chosen), some, store) for model, some in todo.items()}
     found = results.collect(chosen, judged, group)
     # A look at some of the pairs or methods must not take the place of the whole.
-    whole = options.pairs is None and options.methods is None and not options.development
+    whole = options.pairs is None and options.methods is None and options.models is None and not options.development
     folder = HERE if whole else FOLDER / "quick"
     results.write(folder, found, known, _command())
-    plots.trade_off(found, known, folder / "curve.png")
-    plots.contact_sheets(judged, found, known, folder, group)
-    for name, figures in found["summary"].items():
-        low, high = figures["edit_score_interval"]
-        print(
-            f"{name:15} {figures['pairs']:3} pairs  edit score {figures['edit_score']:.2f} ({low:.2f}-{high:.2f})  "
-            f"{figures['forward_equivalents']:6.0f} forward-equivalents  {figures['plain_samples']:5.1f} plain samples"
-        )
+    for model, rows in judged.items():
+        plots.trade_off(found, model, known, folder / f"curve-{model}.png")
+        plots.contact_sheets(rows, found, model, known, folder, group)
+        for name, figures in found["summary"][model].items():
+            low, high = figures["complete_interval"]
+            print(
+                f"{model} {name:15} {figures['pairs']:3} pairs  complete {figures['complete']:.2f} "
+                f"({low:.2f}-{high:.2f})  edit score {figures['edit_score']:.2f}  "
+                f"{figures['forward_equivalents']:6.0f} forward-equivalents  "
+                f"{figures['plain_samples']:5.1f} plain samples"
+            )
     print(f"Written to {folder}")
 
 

@@ -1,6 +1,6 @@
 """Every picture of a run, judged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,12 +28,12 @@ class Judged:
 
 
 def judge(known: dict[str, Method], todo: list[Task], store: Store) -> dict[tuple[str, str], list[Judged]]:
-    """By method and group."""
+    """By method and group, of tasks on one model."""
     model, judged = classifier.load(), {}
     for group in dict.fromkeys(task.group for task in todo):
         drawn = pairs.group(group)
         for task in (task for task in todo if task.group == group):
-            ceiling = store.read(Task(CEILING, group, task.index))[0].pictures
+            ceiling = store.read(replace(task, method=CEILING))[0].pictures
             row = _judge(task, drawn[task.index], store, ceiling, model)
             judged.setdefault((task.method, group), []).append(row)
         for name, method in known.items():

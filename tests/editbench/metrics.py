@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, uniform_filter
 from scipy.stats import bootstrap
 from skimage.metrics import structural_similarity
 from torch import Tensor
@@ -15,6 +15,11 @@ from .pairs import Pair
 EROSION = 5  # pixels across, so that what an edge's blur or the autoencoder carries over does not count
 SMALLEST_REGION = 0.02  # of the picture; less says nothing
 CLOSE_TO_CEILING, CLOSE = 4.0, 24.0  # dB: within the one of the ceiling, or at the other and more
+CHANGED = 24  # summed over channels: less is not seen, and the autoencoder loses it
+WINDOW = 7  # pixels across, over which errors are averaged, so that an edge a pixel off still counts as drawn
+COMPLETE = 0.75  # of the changed places
+# Of the places that show what is odd about a subject. Marks are small: four pixels off in a new pose cost a third.
+KEPT = 0.5
 
 
 def untouched_region(pair: Pair) -> np.ndarray | None:
@@ -25,6 +30,20 @@ def untouched_region(pair: Pair) -> np.ndarray | None:
     equal = (pair.source == pair.truth).all(-1)
     region = binary_erosion(equal, np.ones((EROSION, EROSION)), border_value=1)
     return region if region.mean() >= SMALLEST_REGION else None
+
+
+def changed_region(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Where two uint8 pictures [H, W, 3] differ for an eye to see, bool [H, W]."""
+    return np.abs(one.astype(int) - other).sum(-1) > CHANGED
+
+
+def nearer_share(picture: np.ndarray, truth: np.ndarray, other: np.ndarray) -> float:
+    """Of the places where `truth` and `other` differ, the share where a uint8 picture is nearer to the truth."""
+
+    def error(wanted: np.ndarray) -> np.ndarray:
+        return uniform_filter(((picture.astype(float) - wanted) ** 2).sum(-1), WINDOW)
+
+    return float((error(truth) < error(other))[changed_region(truth, other)].mean())
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray, region: np.ndarray | None = None) -> float:
@@ -53,6 +72,10 @@ class Figures:
     ceiling_ssim: float | None
     whole_psnr: float
     whole_ceiling_psnr: float
+    changed_share: float  # of the places that the edit changes, those nearer to the truth than to the source
+    identity_share: float | None = (
+        None  # of what is odd about the subject, what is nearer to it than to an ordinary one
+    )
 
     @property
     def untouched(self) -> bool:
@@ -66,6 +89,15 @@ class Figures:
         """Counts for the edit score."""
         return self.target and self.kept and self.untouched
 
+    @property
+    def complete(self) -> bool:
+        """A success whose change is there in nearly all of its places: no hole of day in a night sky, no old pose.
+
+        Of a subject that no caption names, more than half of what is odd about it must be there as well.
+        """
+        kept = self.identity_share is None or self.identity_share > KEPT
+        return self.success and self.changed_share >= COMPLETE and kept
+
 
 def figures(pair: Pair, picture: np.ndarray, ceiling: np.ndarray, seen: dict[str, Tensor]) -> Figures:
     """
@@ -73,7 +105,7 @@ def figures(pair: Pair, picture: np.ndarray, ceiling: np.ndarray, seen: dict[str
         picture, ceiling: uint8 [128, 128, 3]; the ceiling is the truth sent through the autoencoder.
         seen: the classifier's probabilities [values] of the picture, by attribute.
     """
-    kind, wanted = pair.edit.kind, vars(pair.edit.truth.attributes)
+    kind, wanted = pair.edit.attribute, vars(pair.edit.truth.attributes)
     right = {name: VALUES[name][int(seen[name].argmax())] == wanted[name] for name in VALUES}
     if wanted["style"] == "sketch":
         right["colour"] = True  # a sketch is grey
@@ -92,6 +124,8 @@ def figures(pair: Pair, picture: np.ndarray, ceiling: np.ndarray, seen: dict[str
         ceiling_ssim=in_region(ssim, ceiling),
         whole_psnr=psnr(picture, pair.truth),
         whole_ceiling_psnr=psnr(ceiling, pair.truth),
+        changed_share=nearer_share(picture, pair.truth, pair.source),
+        identity_share=None if pair.ordinary is None else nearer_share(picture, pair.truth, pair.ordinary),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from imagic import interpolate
@@ -42,6 +43,10 @@ def draw(
     studio: Studio, latent: Tensor, optimized: Conditioning, conditioning: Conditioning, region: Tensor
 ) -> np.ndarray:
     """What users of `imagic.diffusers` draw, with the example workflow's settings."""
-    options = {"steps": STEPS, "guidance": GUIDANCE, "seed": SEED}
+    options = {
+        "num_inference_steps": STEPS,
+        "guidance_scale": GUIDANCE,
+        "generator": torch.Generator().manual_seed(SEED),
+    }
     edit = sample_edit(studio.denoiser, latent, optimized, conditioning, studio.empty, region, **options)
     return studio.decode(edit)

@@ -1,13 +1,15 @@
 """The pairs: a picture no model has seen, a sentence, and the true picture of what the sentence asks for."""
 
+import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
-from demo.scenes import render
-from demo.scenes.edits import KINDS, Edit, draw_edits
+from demo.scenes import edits, render
+from demo.scenes.edits import IDENTITY, Edit, draw_edits, draw_identity_edits, ordinary
 
+KINDS = (*edits.KINDS, IDENTITY)
 BENCH_SEED, DEVELOPMENT_SEED = 2210, 9276
 PER_KIND = {"bench": 20, "development": 8}
 
@@ -26,22 +28,37 @@ class Pair:
         """uint8 [128, 128, 3]: the source redrawn with the one attribute changed."""
         return render(self.edit.truth)
 
+    @cached_property
+    def ordinary(self) -> np.ndarray | None:
+        """The truth with nothing odd about its subject: what a caption says of it. None if there is nothing odd."""
+        return render(ordinary(self.edit.truth)) if self.edit.scene.oddity else None
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that methods and metrics see of it."""
+        digest = hashlib.sha256(f"{self.edit.source_caption}\n{self.edit.target_caption}".encode())
+        for picture in (self.source, self.truth):
+            digest.update(picture.tobytes())
+        return digest.hexdigest()[:12]
+
 
 def bench() -> list[Pair]:
-    """The 100 pairs that figures are reported on."""
-    return _interleaved(draw_edits(PER_KIND["bench"], BENCH_SEED))
+    """The 120 pairs that figures are reported on."""
+    return _drawn(PER_KIND["bench"], BENCH_SEED)
 
 
 def development() -> list[Pair]:
-    """The 40 pairs that settings may be chosen on."""
-    return _interleaved(draw_edits(PER_KIND["development"], DEVELOPMENT_SEED))
+    """The 48 pairs that settings may be chosen on."""
+    return _drawn(PER_KIND["development"], DEVELOPMENT_SEED)
 
 
+@cache
 def group(name: str) -> list[Pair]:
     return {"bench": bench, "development": development}[name]()
 
 
-def _interleaved(edits: list[Edit]) -> list[Pair]:
+def _drawn(per_kind: int, seed: int) -> list[Pair]:
     """One of each kind in turn, so that the first N pairs are a fair sample of all."""
-    by_kind = [[edit for edit in edits if edit.kind == kind] for kind in KINDS]
+    found = [*draw_edits(per_kind, seed), *draw_identity_edits(per_kind, seed)]
+    by_kind = [[edit for edit in found if edit.kind == kind] for kind in KINDS]
     return [Pair(edit) for row in zip(*by_kind, strict=True) for edit in row]

@@ -17,13 +17,13 @@ from .studio import Studio
 WORKERS = 2
 
 
-def tasks(known: dict[str, methods.Method], group: str, limit: int | None) -> list[Task]:
+def tasks(known: dict[str, methods.Method], group: str, limit: int | None, model: str = "demo") -> list[Task]:
     """What to do in a group, pair by pair, so that whatever ends it early leaves whole pairs. What another method does
     as well is not done twice."""
     return [
-        Task(name, group, index)
+        Task(name, group, index, model)
         for index in range(len(pairs.group(group)))
-        for name, method in known.items()
+        for name, method in methods.on(model, known).items()
         if method.like is None
         if index < min(size for size in (limit, getattr(method, group), index + 1) if size is not None)
     ]
@@ -45,12 +45,12 @@ def run(todo: list[Task], store: Store, pool: Executor, workers: int) -> None:
         task = futures.pop(future)
         outcome, plain, seconds = future.result()
         store.write(task, outcome, plain)
-        spent.setdefault(task.method, []).append(seconds)
+        spent.setdefault((task.model, task.method), []).append(seconds)
         expected = {name: sum(values) / len(values) for name, values in spent.items()}
         unknown = sum(expected.values()) / len(expected)
-        left = sum(expected.get(other.method, unknown) for other in futures.values()) / workers
+        left = sum(expected.get((other.model, other.method), unknown) for other in futures.values()) / workers
         print(
-            f"[{number}/{len(missing)}] {task.method} {task.group} {task.index}: {seconds:.0f} s, "
+            f"[{number}/{len(missing)}] {task.model} {task.method} {task.group} {task.index}: {seconds:.0f} s, "
             f"{_clock(time.monotonic() - started)} gone, about {_clock(left)} left",
             flush=True,
         )
@@ -59,26 +59,22 @@ def run(todo: list[Task], store: Store, pool: Executor, workers: int) -> None:
 def perform(task: Task) -> tuple[Outcome, Cost, float]:
     """The outcome of one task, a plain sample's cost at the same time, and the seconds that both took."""
     start = time.perf_counter()
-    plain = _studio().plain_sample()
-    outcome = methods.available()[task.method].edit(_studio(), _pairs(task.group)[task.index])
+    plain = _studio(task.model).plain_sample()
+    outcome = methods.available()[task.method].edit(_studio(task.model), pairs.group(task.group)[task.index])
     return outcome, plain, time.perf_counter() - start
 
 
 @cache
-def _studio() -> Studio:
-    return Studio()
-
-
-@cache
-def _pairs(group: str) -> list[pairs.Pair]:
-    return pairs.group(group)
+def _studio(model: str) -> Studio:
+    studio = Studio(model)
+    studio.plain_sample()  # the first one of a process is slower
+    return studio
 
 
 def _prepare() -> None:
     torch.set_num_threads(1)
     # Subnormal numbers, which appear as optimiser moments fade, slow a CPU many times over.
     torch.set_flush_denormal(True)
-    _studio().plain_sample()
 
 
 def _clock(seconds: float) -> str:

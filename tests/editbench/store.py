@@ -8,37 +8,40 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from demo import load
-
-from . import methods, pack, studio
+from . import methods, pack, pairs, studio
 from .cost import Cost
 from .outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "editbench"
-DENOISER = [ROOT / "imagic" / "diffusers" / name for name in ("denoiser.py", "families.py", "schedule.py")]
+DENOISER = [
+    ROOT / "imagic" / "diffusers" / name for name in ("denoiser.py", "families.py", "pictures.py", "schedule.py")
+]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One method on one pair."""
+    """One method on one pair, on one model."""
 
     method: str
     group: str
     index: int
+    model: str = "demo"
 
 
 # Of `imagic`, what no training asks for: it may change without a rival's hours of training starting anew.
-AFTER_TRAINING, BESIDE = ("keeping.py", "region.py", "scoring.py"), ("edit_file.py", "fingerprint.py")
+AFTER_TRAINING = "keeping.py", "region.py", "scoring.py"
+BESIDE = "edit.py", "edit_file.py", "fingerprint.py", "whole_file.py"
 
 
-def key(method: methods.Method) -> str:
+def key(method: methods.Method, model: str = "demo") -> str:
     """Of what decides a method's pictures: its settings and code, sampler, model, and what it uses of the pack."""
     shared = {"steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED}
-    files = [Path(studio.__file__), *sorted(load.MODEL.rglob("*.safetensors"))]
+    folder, _ = studio.MODELS[model]
+    files = [Path(studio.__file__), *DENOISER, *sorted(folder.rglob("*.safetensors"))]
     if method.trains:
         asked = [file for file in (ROOT / "imagic").glob("*.py") if file.name not in AFTER_TRAINING + BESIDE]
-        files += sorted(asked) + DENOISER
+        files += sorted(asked)
     if method.keeps:
         sampling = ROOT / "imagic" / "diffusers" / "sampling.py"
         files += [*(ROOT / "imagic" / name for name in AFTER_TRAINING), sampling, Path(pack.__file__)]
@@ -51,11 +54,17 @@ def key(method: methods.Method) -> str:
 class Store:
     """Outcomes under `folder`: a JSON file and a strip of pictures for each task."""
 
-    def __init__(self, known: dict[str, methods.Method], folder: Path = FOLDER):
-        self.folders = {name: folder / f"{method.like or name}-{key(method)}" for name, method in known.items()}
+    def __init__(self, known: dict[str, methods.Method], folder: Path = FOLDER, models: tuple[str, ...] = ("demo",)):
+        self.folders = {
+            (name, model): folder / model / f"{method.like or name}-{key(method, model)}"
+            for model in models
+            for name, method in methods.on(model, known).items()
+        }
 
     def _path(self, task: Task) -> Path:
-        return self.folders[task.method] / f"{task.group}-{task.index:03}.json"
+        # By what the pair is, not by its place: other pairs may be put before it.
+        pair = pairs.group(task.group)[task.index]
+        return self.folders[task.method, task.model] / f"{pair.edit.kind}-{pair.digest}.json"
 
     def has(self, task: Task) -> bool:
         return self._path(task).is_file()

@@ -1,14 +1,13 @@
 """The figures of a method over all of its pairs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from statistics import mean, median
-
-from demo.scenes.edits import KINDS
 
 from . import metrics
 from .judge import Judged
 from .methods import Method
 from .methods.default import PICKED
+from .pairs import KINDS
 
 
 def edit_score(rows: Iterable[Judged], dial: str) -> float:
@@ -16,11 +15,19 @@ def edit_score(rows: Iterable[Judged], dial: str) -> float:
     return mean(row.figures[dial].success for row in rows)
 
 
-def best_dial(rows: list[Judged]) -> str:
-    """The single setting with the highest edit score; among equals, the one most faithful to the truth."""
-    return max(
-        settings(rows), key=lambda dial: (edit_score(rows, dial), mean(r.figures[dial].whole_psnr for r in rows))
-    )
+def complete(rows: Iterable[Judged], dial: str) -> float:
+    """The share of pairs that count for the edit score and whose change is there in nearly all of its places."""
+    return mean(row.figures[dial].complete for row in rows)
+
+
+def best_dial(rows: list[Judged], score: Callable[[list[Judged], str], float] = complete) -> str:
+    """The single setting with the highest `score`; among equals, with the highest edit score, and then the one most
+    faithful to the truth."""
+
+    def rank(dial: str) -> tuple[float, float, float]:
+        return score(rows, dial), edit_score(rows, dial), mean(row.figures[dial].whole_psnr for row in rows)
+
+    return max(settings(rows), key=rank)
 
 
 def settings(rows: list[Judged]) -> list[str]:
@@ -28,9 +35,9 @@ def settings(rows: list[Judged]) -> list[str]:
     return [dial for dial in rows[0].figures if dial != PICKED]
 
 
-def best_per_pair(rows: list[Judged]) -> float:
-    """The edit score of one who sees the truth and takes the best setting of each pair."""
-    return mean(any(figures.success for figures in row.figures.values()) for row in rows)
+def best_per_pair(rows: list[Judged], counts: str = "success") -> float:
+    """The score of one who sees the truth and takes the best setting of each pair: `success` or `complete`."""
+    return mean(any(getattr(figures, counts) for figures in row.figures.values()) for row in rows)
 
 
 def headline(method: Method, rows: list[Judged]) -> str:
@@ -50,11 +57,18 @@ def summary(rows: list[Judged], dial: str) -> dict:
         "edit_score": _rounded(edit_score(rows, dial)),
         "edit_score_by_kind": {kind: _rounded(edit_score(some, dial)) for kind, some in by_kind.items() if some},
         "edit_score_interval": [_rounded(end) for end in metrics.interval([figures.success for figures in shown])],
-        "best_single_setting": _rounded(edit_score(rows, best_dial(rows))),
+        "complete": _rounded(complete(rows, dial)),
+        "complete_by_kind": {kind: _rounded(complete(some, dial)) for kind, some in by_kind.items() if some},
+        "complete_interval": [_rounded(end) for end in metrics.interval([figures.complete for figures in shown])],
+        "best_single_setting": _rounded(edit_score(rows, best_dial(rows, edit_score))),
         "best_setting_per_pair": _rounded(best_per_pair(rows)),
+        "complete_best_single_setting": _rounded(complete(rows, best_dial(rows))),
+        "complete_best_setting_per_pair": _rounded(best_per_pair(rows, "complete")),
         "target_present": _rounded(mean(figures.target for figures in shown)),
         "others_kept": _rounded(mean(figures.kept for figures in shown)),
         "untouched_kept": _rounded(mean(figures.untouched for figures in shown)),
+        "changed_share": _median(figures.changed_share for figures in shown),
+        "identity_share": _median(figures.identity_share for figures in shown),
         "untouched_psnr": _median(figures.untouched_psnr for figures in shown),
         "untouched_ssim": _median(figures.untouched_ssim for figures in shown),
         "untouched_ceiling_psnr": _median(figures.ceiling_psnr for figures in shown),
@@ -82,6 +96,7 @@ def curve(rows: list[Judged], reported: str) -> list[dict]:
             "alignment": _rounded(mean(row.figures[dial].target_probability for row in rows)),
             "fidelity_db": _mean(row.figures[dial].untouched_psnr for row in rows),
             "edit_score": _rounded(edit_score(rows, dial)),
+            "complete": _rounded(complete(rows, dial)),
         }
         for dial in ([PICKED] if reported == PICKED else settings(rows))
     ]

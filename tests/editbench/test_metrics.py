@@ -10,7 +10,7 @@ from demo.scenes import VALUES
 
 from . import metrics, pairs
 
-PAIRS = pairs.bench()[:5]
+PAIRS = pairs.bench()[:6]
 GREY = np.full((128, 128, 3), 100, np.uint8)
 
 
@@ -74,6 +74,49 @@ def test_the_truth_succeeds_and_the_source_does_not(pair):
     source = metrics.figures(pair, pair.source, pair.truth, seen(pair, **vars(pair.edit.scene.attributes)))
     assert not source.target
     assert not source.success
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.edit.kind)
+def test_the_truth_is_complete_and_a_change_left_in_part_is_not(pair):
+    assert judged(pair).changed_share == 1
+    assert judged(pair).complete
+    assert metrics.nearer_share(pair.source, pair.truth, pair.source) == 0
+    left, changed = pair.truth.copy(), metrics.changed_region(pair.truth, pair.source)
+    there = np.cumsum(changed) <= 0.6 * changed.sum()
+    left[there.reshape(128, 128)] = pair.source[there.reshape(128, 128)]
+    part = judged(pair, left)
+    assert part.changed_share == pytest.approx(0.4, abs=0.1)
+    assert part.target
+    assert not part.complete
+
+
+@pytest.mark.parametrize(("share", "is_complete"), [(0.75, True), (0.749, False)])
+def test_three_quarters_of_a_successful_change_are_complete(share, is_complete):
+    good = replace(judged(pair_of("pose")), changed_share=share)
+    assert good.success
+    assert good.complete is is_complete
+    assert not replace(good, kept=False).complete
+
+
+def test_a_change_drawn_a_pixel_off_is_there():
+    pair = pair_of("accessory")
+    moved = np.roll(pair.truth, 1, 1)
+    assert metrics.nearer_share(moved, pair.truth, pair.source) > 0.9
+
+
+def test_every_pair_changes_something_for_an_eye_to_see():
+    for pair in (*pairs.bench(), *pairs.development()):
+        assert metrics.changed_region(pair.source, pair.truth).mean() > 0.005
+
+
+def test_an_ordinary_animal_in_the_place_of_an_odd_one_is_not_complete():
+    pair = pair_of("identity")
+    assert judged(pair).identity_share == 1
+    figures = judged(pair, pair.ordinary)
+    assert figures.identity_share == 0
+    assert figures.changed_share > metrics.COMPLETE
+    assert not figures.complete
+    assert judged(pair_of("pose")).identity_share is None
 
 
 def test_another_attribute_lost_is_no_success():

@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from demo.scenes.edits import KINDS
-
 from . import methods, metrics, pairs, plots, results
 from .cost import Cost
 from .judge import Judged
 from .methods.default import PICKED
-from .summary import best_dial, curve, summary
+from .pairs import KINDS
+from .summary import best_dial, curve, edit_score, summary
 from .test_metrics import judged as figures_of_truth
 from .test_metrics import seen
 
@@ -20,6 +19,9 @@ FIELDS = (
     "edit_score",
     "edit_score_by_kind",
     "edit_score_interval",
+    "complete",
+    "complete_by_kind",
+    "complete_interval",
     "reconstruction_gap_db",
     "forward_equivalents",
     "plain_samples",
@@ -52,7 +54,7 @@ def found():
     rows = [row(0), row(1), row(2, ("0", EDIT)), row(3, ("0",))]
     known = {name: methods.METHODS[name] for name in ("default", "sdedit", "further_target")}
     judged = {(name, "bench"): rows for name in known}
-    return results.collect(known, judged), known, judged
+    return results.collect(known, {"demo": judged}), known, judged
 
 
 def test_costs_and_scores_are_known_sums():
@@ -68,6 +70,24 @@ def test_costs_and_scores_are_known_sums():
 def test_the_best_setting_has_the_highest_score():
     assert best_dial([row(0, ("0",)), row(1)]) == EDIT
     assert best_dial([row(0, (EDIT,)), row(1)]) == "0"
+
+
+def part(index: int, share: float, wrong: tuple[str, ...] = ()) -> Judged:
+    """A pair of which so much of the change is there in the edit."""
+    whole = row(index, wrong)
+    figures = {**whole.figures, EDIT: replace(whole.figures[EDIT], changed_share=share)}
+    return replace(whole, figures=figures)
+
+
+def test_what_is_done_in_part_is_a_success_and_not_complete():
+    figures = summary([row(0), row(1), part(2, 0.3), row(3)], EDIT)
+    assert (figures["edit_score"], figures["complete"]) == (1, 0.75)
+    assert figures["complete_by_kind"] == {kind: float(kind != KINDS[2]) for kind in KINDS[:4]}
+    low, high = figures["complete_interval"]
+    assert low < 0.75 < high
+    assert figures["complete_best_single_setting"] == figures["complete_best_setting_per_pair"] == 1
+    rows = [part(0, 0.3), part(1, 0.3, ("0",))]
+    assert (best_dial(rows), best_dial(rows, edit_score)) == ("0", EDIT)
 
 
 def test_who_sees_the_truth_chooses_best():
@@ -97,18 +117,37 @@ def test_results_begin_with_the_summary_and_its_fields(found, tmp_path):
     results.write(tmp_path, content, known, "make editbench")
     read = json.loads((tmp_path / "results.json").read_text())
     assert next(iter(read)) == "summary"
-    assert next(iter(read["summary"])) == "default"
+    summaries = read["summary"]["demo"]
+    assert next(iter(summaries)) == "default"
     for name in ("default", "sdedit"):
-        assert set(FIELDS) <= read["summary"][name].keys()
-    assert [line["success"] for line in read["pairs"]["sdedit"]] == [True, True, False, True]
-    assert read["summary"]["sdedit"]["edit_score"] == 0.75
-    assert f"| SDEdit | {EDIT} | 4 | **0.75** |" in (tmp_path / "RESULTS.md").read_text()
+        assert set(FIELDS) <= summaries[name].keys()
+    assert [line["success"] for line in read["pairs"]["demo"]["sdedit"]] == [True, True, False, True]
+    assert summaries["sdedit"]["edit_score"] == 0.75
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert text.count(f"| SDEdit | {EDIT} | 4 | **0.75** |") == 2
+    assert text.index("## Complete edits") < text.index("## Edit score")
 
-    plots.trade_off(content, known, tmp_path / "curve.png")
-    plots.contact_sheets(judged, content, known, tmp_path, "bench")
-    assert {path.name for path in tmp_path.glob("sheet-*")} == {f"sheet-{row(i).pair.edit.kind}.jpg" for i in range(4)}
+    plots.trade_off(content, "demo", known, tmp_path / "curve.png")
+    plots.contact_sheets(judged, content, "demo", known, tmp_path, "bench")
+    sheets = {f"sheet-demo-{row(i).pair.edit.kind}.jpg" for i in range(4)}
+    assert {path.name for path in tmp_path.glob("sheet-*")} == sheets
+
+
+def test_a_model_that_is_missing_is_said_to_be(found):
+    content, known, _ = found
+    text = results.markdown(content, known, "make editbench")
+    assert "The flow model was not there" in text
+    both = {**content, "summary": {"demo": content["summary"]["demo"], "flow": content["summary"]["demo"]}}
+    text = results.markdown(both, known, "make editbench")
+    assert "was not there" not in text
+    assert text.index("## The demo model") < text.index("## The flow model")
+
+
+def test_the_sheets_show_the_worst_edits_too():
+    rows = {index: part(index % 4, share) for index, share in enumerate((0.9, 0.2, 0.8, 0.1, 0.7))}
+    assert plots._worst(rows, EDIT) == [3, 1, 4]
 
 
 def test_a_further_target_costs_what_the_source_caption_leaves(found):
     content, _, _ = found
-    assert content["summary"]["default"]["further_target_plain_samples"] == 3
+    assert content["summary"]["demo"]["default"]["further_target_plain_samples"] == 3

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from . import methods, run, studio
+from . import methods, pairs, run, studio
 from .cost import Cost
 from .judge import judge
 from .outcome import Outcome
@@ -44,6 +44,27 @@ def test_another_setting_is_another_method(tmp_path, outcome):
     assert not Store(changed, tmp_path).has(TASK)
 
 
+def test_what_was_done_is_known_by_the_pair_and_not_by_its_place(tmp_path, outcome, monkeypatch):
+    Store(KNOWN, tmp_path).write(TASK, outcome, Cost())
+    drawn = pairs.bench()
+    monkeypatch.setattr(pairs, "group", lambda name: [drawn[0], *drawn])
+    assert Store(KNOWN, tmp_path).has(replace(TASK, index=8))
+    assert not Store(KNOWN, tmp_path).has(TASK)
+
+
+def test_another_models_edit_is_another_edit(tmp_path, outcome):
+    store = Store(KNOWN, tmp_path, ("demo", "flow"))
+    store.write(TASK, outcome, Cost())
+    assert not store.has(replace(TASK, model="flow"))
+
+
+def test_a_rival_of_one_kind_of_model_does_not_run_on_the_other():
+    done = run.tasks(methods.METHODS, "bench", 1, "flow")
+    assert {"default", "flowedit"} <= {task.method for task in done}
+    assert "ledits" not in {task.method for task in done}
+    assert {task.model for task in done} == {"flow"}
+
+
 def test_what_is_done_is_not_done_again(tmp_path, capsys, monkeypatch):
     """Two pairs through the autoencoder, then one more."""
     monkeypatch.setattr(studio, "PLAIN_STEPS", 1)
@@ -57,7 +78,7 @@ def test_what_is_done_is_not_done_again(tmp_path, capsys, monkeypatch):
     run.run(todo, Store(KNOWN, tmp_path), pool, 1)
     said = capsys.readouterr().out
     assert "3 edits, 2 of them done before" in said
-    assert "[1/1] autoencoder bench 2" in said
+    assert "[1/1] demo autoencoder bench 2" in said
     assert {path: path.stat().st_mtime_ns for path in files} == files
 
     run.run(todo, Store(KNOWN, tmp_path), pool, 1)
@@ -79,7 +100,7 @@ def test_a_method_that_is_another_one_at_another_dial_is_not_run_but_judged(tmp_
 def test_slow_methods_run_on_the_first_pairs_of_each_kind():
     done = run.tasks(methods.METHODS, "bench", None)
     count = {name: sum(task.method == name for task in done) for name in methods.METHODS}
-    assert count["default"] == count["sdedit"] == 100
+    assert count["default"] == count["sdedit"] == 120
     assert count["paper"] == 30
     assert {task.index for task in done if task.method == "paper"} == set(range(30))
     assert {task.index for task in run.tasks(methods.METHODS, "bench", 2)} == {0, 1}

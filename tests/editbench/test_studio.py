@@ -9,15 +9,9 @@ from scripts import workflow
 
 from . import metrics, pairs
 from .methods import default
-from .studio import Studio
 
 PAIR = pairs.bench()[0]
 STEPS = 10
-
-
-@pytest.fixture(scope="module")
-def studio():
-    return Studio()
 
 
 @pytest.fixture(scope="module")
@@ -47,25 +41,36 @@ def test_a_sample_of_low_strength_stays_with_the_photo_and_a_full_one_does_not(s
 
 def test_inversion_is_undone_by_sampling_without_guidance(studio, latent, caption):
     noise = studio.invert(latent, caption, steps=STEPS)
-    assert float(noise.std()) == pytest.approx(1, abs=0.3)
-    studio.scheduler.set_timesteps(STEPS)
-    again = studio.denoise(noise, caption, STEPS, guidance=1)
-    other = studio.denoise(
-        torch.randn(noise.shape, generator=torch.Generator().manual_seed(0)), caption, STEPS, guidance=1
-    )
+    assert float(noise.std() / studio.levels(STEPS)[0]) == pytest.approx(1, abs=0.3)
+    levels = studio.levels(STEPS)
+    again = studio.denoise(noise, caption, levels, guidance=1)
+    other = studio.denoise(studio.noise(latent) * levels[0], caption, levels, guidance=1)
     assert (again - latent).square().mean() < 0.1 * (other - latent).square().mean()
 
 
+def test_its_sampler_is_ddim(studio, latent, caption):
+    """As diffusers steps."""
+    scheduler, sigmas = studio.denoiser.schedule.sampler(4)
+    levels = studio.levels(4)
+    noisy = theirs = studio.denoiser.add_noise(latent, studio.noise(latent), levels[:1])
+    norms = studio.denoiser.schedule.norm(sigmas)
+    theirs = noisy / norms[0]
+    for timestep, sigma, norm in zip(scheduler.timesteps, sigmas, norms, strict=True):
+        clean = studio.predict(theirs * norm, sigma, caption)
+        theirs = scheduler.step(clean, timestep, theirs).prev_sample
+    torch.testing.assert_close(studio.denoise(noisy, caption, levels), theirs, rtol=1e-3, atol=1e-3)
+
+
 def test_guidance_one_is_the_text_alone(studio, latent, caption):
-    studio.scheduler.set_timesteps(STEPS)
-    alone = studio.denoise(latent, caption, 1, guidance=1)
-    guided = studio.denoise(latent, caption, 1, guidance=1 + 1e-6)
+    levels = studio.levels()[-2:]
+    alone = studio.denoise(latent, caption, levels, guidance=1)
+    guided = studio.denoise(latent, caption, levels, guidance=1 + 1e-6)
     torch.testing.assert_close(alone, guided, rtol=1e-4, atol=1e-4)
 
 
 def test_a_tuned_model_differs_and_is_put_back(studio, latent, caption):
     update, _ = fine_tune(studio.denoiser, latent, caption, steps=1, samples=1, rank=1)
-    before = {name: tensor.clone() for name, tensor in studio.unet.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in studio.network.state_dict().items()}
     with studio.tuned(update):
-        assert any(not torch.equal(before[name], tensor) for name, tensor in studio.unet.state_dict().items())
-    assert all(torch.equal(before[name], tensor) for name, tensor in studio.unet.state_dict().items())
+        assert any(not torch.equal(before[name], tensor) for name, tensor in studio.network.state_dict().items())
+    assert all(torch.equal(before[name], tensor) for name, tensor in studio.network.state_dict().items())

@@ -1,9 +1,11 @@
 """Cancel, progress and previews, as a user at the graph editor sees them."""
 
+import importlib
 import io
 import time
 
 import pytest
+import torch
 from PIL import Image
 
 from scripts import workflow
@@ -70,3 +72,32 @@ def picture(client, graph, run) -> bytes:
     """The pixels of the reconstruction, without the file's metadata."""
     (image,) = run.outputs[workflow.node(graph, "Row of eta")]["images"]
     return Image.open(io.BytesIO(client.view(image))).tobytes()
+
+
+@pytest.mark.parametrize("asking", ["region", "ranking"])
+def test_cancel_ends_what_asks_the_model_within_an_evaluation(studio, monkeypatch, asking):
+    management = importlib.import_module("comfy.model_management")
+    # Newer hosts also ask deeper inside, which this must not depend on.
+    evaluations, apply_model = 0, studio.model.model.apply_model
+
+    def evaluate(*args, **kwargs):
+        nonlocal evaluations
+        evaluations += 1
+        if evaluations == 3:
+            management.interrupt_current_processing()
+        return apply_model(*args, **kwargs)
+
+    monkeypatch.setattr(studio.model.model, "apply_model", evaluate)
+    picture, texts = studio.decode(studio.latent), (studio.negative, studio.target)
+    pick = {"model": [studio.model], "vae": [studio.vae], "source": [picture], "images": [picture], "eta": [1.0]}
+    pick |= {"optimized": [studio.negative], "target": [studio.target], "samples": [256]}
+    ask = {
+        "region": lambda: studio.nodes["ImagicEditRegion"]().find(studio.model, studio.latent, *texts, 0.4),
+        "ranking": lambda: studio.nodes["ImagicPickEdit"]().pick(**pick),
+    }[asking]
+    try:
+        with torch.inference_mode(), pytest.raises(management.InterruptProcessingException):
+            ask()
+    finally:
+        management.interrupt_current_processing(False)
+    assert evaluations == 3

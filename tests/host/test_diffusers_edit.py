@@ -15,12 +15,12 @@ from PIL import Image
 
 from demo import load
 from imagic.adapters import LoRA
-from imagic.diffusers import DiffusersDenoiser, lora_names, tune
+from imagic.diffusers import DiffusersDenoiser, EmbeddingSettings, TuningSettings, lora_names, tune
 from tests.imagic import pipelines
 
 TEXT = "a blue cat sitting on the grass"
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8))
-SHORT = {"steps": 1, "samples": 1}
+SHORT = EmbeddingSettings(steps=1, samples=1)
 
 
 def unet(depths: list[int], **changes) -> dict:
@@ -108,16 +108,21 @@ class Storage(dict):
         return torch.zeros(1)
 
 
-@pytest.mark.parametrize("tune_mode", ["LoRA", "LoRA all layers"])
-@pytest.mark.parametrize("name", KNOWN)
-def test_the_hosts_lora_loader_knows_every_layer(comfyui, name, tune_mode, caplog):
+def host_model(name: str, device: str = "meta"):
+    """The host's model of a tiny pipeline's kind."""
     kind, config = MODELS[name]
     if kind == "Flux":
         # Its parameters are a fixed set, which has grown from host to host.
         known = importlib.import_module("comfy.ldm.flux.model").FluxParams.__dataclass_fields__
         config = {key: value for key, value in config.items() if key in known or key == "image_model"}
     host_config = getattr(comfy.supported_models, kind)({**config})
-    model = host_config.get_model(Storage(), prefix="model.diffusion_model.", device=torch.device("meta"))
+    return host_config.get_model(Storage(), prefix="model.diffusion_model.", device=torch.device(device))
+
+
+@pytest.mark.parametrize("tune_mode", ["LoRA", "LoRA all layers"])
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_hosts_lora_loader_knows_every_layer(comfyui, name, tune_mode, caplog):
+    model = host_model(name)
     pipeline = pipelines.build(name)
     denoiser = DiffusersDenoiser(pipeline)
     lora = LoRA(denoiser.network, 4, 0, only_attention=tune_mode == "LoRA")
@@ -134,7 +139,8 @@ def test_the_hosts_lora_loader_knows_every_layer(comfyui, name, tune_mode, caplo
 @pytest.fixture(scope="module", params=["LoRA", "LoRA all layers"])
 def edit(request):
     """Of the demo model, with an update large enough to see."""
-    edit = tune(load.pipeline(), PHOTO, TEXT, embedding=SHORT, tuning={**SHORT, "tune": request.param, "rank": 4})
+    tuning = TuningSettings(steps=1, samples=1, rank=4, tune=request.param)
+    edit = tune(load.pipeline(), PHOTO, TEXT, embedding=SHORT, tuning=tuning)
     generator = torch.Generator().manual_seed(0)
     for name, tensor in edit.update.items():
         if name.endswith(".lora_up.weight"):
@@ -188,14 +194,15 @@ def test_load_imagic_edit_goes_on_with_it(studio, edit, output, caplog):
     keeping, _ = studio.keep(model, latent, optimized, anchor, 0.4)
     conditioning = studio.interpolate(optimized, anchor, 1.2)[0]
     theirs = studio.decode(studio.sample(keeping, conditioning, steps=40, cfg=4.0, latent_image=latent))[0]
-    ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, steps=40)).copy()) / 255
+    ours = torch.from_numpy(np.asarray(edit.sample(eta=1.2, num_inference_steps=40)).copy()) / 255
     assert float((theirs.clamp(0, 1) - ours).square().mean()) < 1e-3
     assert float((studio.decode(latent)[0] - ours).square().mean()) > 1e-2
 
 
 def test_load_imagic_edit_refuses_what_the_model_has_no_layers_for(studio, output, tmp_path):
     pipeline = pipelines.build("SDXL")
-    tune(pipeline, PHOTO.resize((32, 32)), TEXT, embedding=SHORT, tuning=SHORT | {"rank": 4}).save(tmp_path / "x")
+    tuning = TuningSettings(steps=1, samples=1, rank=4)
+    tune(pipeline, PHOTO.resize((32, 32)), TEXT, embedding=SHORT, tuning=tuning).save(tmp_path / "x")
     shutil.move(tmp_path / "x", output / "x.safetensors")
     with (
         torch.inference_mode(),

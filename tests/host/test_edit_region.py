@@ -3,6 +3,8 @@
 import importlib
 from pathlib import Path
 
+import comfy.model_management
+import comfy.utils
 import numpy as np
 import pytest
 import torch
@@ -67,7 +69,43 @@ def test_the_node_shows_its_picture(bench):
 def test_no_threshold_is_the_whole_picture_and_its_cost_is_told(bench):
     answer = bench.find(threshold=0.0)
     assert (answer["result"][0] == 1).all()
-    assert answer["ui"]["imagic"][0]["forward_equivalents"] == 24
+    assert answer["ui"]["imagic"][0]["forward_equivalents"] == 32
+
+
+def test_a_painted_region_is_taken_as_it_is_and_a_white_one_is_none(bench):
+    painted = torch.zeros(1, 128, 128)
+    painted[:, 16:64, 32:96] = 1
+    answer = bench.find(painted=painted)
+    assert torch.equal(answer["result"][0], painted)
+    assert answer["ui"]["imagic"][0]["forward_equivalents"] == 0
+    # Crop Photo gives a white one where nothing was painted.
+    assert torch.equal(bench.find(painted=torch.ones(1, 128, 128))["result"][0], bench.find()["result"][0])
+
+
+def test_the_node_shows_how_far_the_search_is(bench, monkeypatch):
+    seen = []
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))
+    bench.find()
+    # On a small photo the model sees twelve latents at a time.
+    assert seen == [(16, 32), (32, 32)]
+
+
+def test_cancel_ends_the_search_within_one_evaluation(bench):
+    management, forwards = comfy.model_management, []
+
+    def cancel(*_):
+        forwards.append(1)
+        if len(forwards) == 3:  # a trial of each text comes first
+            management.interrupt_current_processing()
+
+    hook = bench.studio.model.model.diffusion_model.register_forward_hook(cancel)
+    try:
+        with pytest.raises(management.InterruptProcessingException):
+            bench.find()
+    finally:
+        hook.remove()
+        management.interrupt_current_processing(False)
+    assert len(forwards) == 3
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from demo import classifier
 from demo.scenes import VALUES, render
 from demo.scenes.edits import draw_edits
-from scripts import workflow
+from scripts import hosts, workflow
 
 PER_KIND = 3
 GRAPH = workflow.load()
@@ -30,10 +30,17 @@ def settings(title: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def judged(studio):
+def edits(comfyui):
+    """All of them on the newest ComfyUI; one of each kind on others, which run the same method."""
+    newest = comfyui.path.resolve() == hosts.find().path.resolve()
+    return draw_edits(PER_KIND, seed=20)[:: 1 if newest else PER_KIND]
+
+
+@pytest.fixture(scope="module")
+def judged(studio, edits):
     """For every edit: reconstruction and ceiling in dB, whether the target shows, whether all else stays."""
     model, rows = classifier.load(), []
-    for edit in draw_edits(PER_KIND, seed=20):
+    for edit in edits:
         source = render(edit.scene)
         latent = studio.encode(torch.from_numpy(source)[None] / 255)
         target = studio.text(edit.target_caption)
@@ -71,6 +78,6 @@ def test_eta_zero_reconstructs_the_photo(judged):
 
 
 @pytest.mark.long
-def test_edits_show_the_target_and_keep_everything_else(judged):
-    assert len(judged) == 15
-    assert sum(row["shows"] and row["kept"] for row in judged) >= 10, judged
+def test_edits_show_the_target_and_keep_everything_else(judged, edits):
+    assert len(judged) == len(edits)
+    assert sum(row["shows"] and row["kept"] for row in judged) >= 2 / 3 * len(edits), judged

@@ -3,6 +3,8 @@
 import importlib
 import random
 import re
+import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 NAN, INF = float("nan"), float("inf")
 # How a sentence of the host, of torch or of Python would give itself away.
 INTERNAL = re.compile(r"\w+(Error|Exception)\b|Traceback|object at 0x|torch\.nn|size mismatch|must match")
+SLOW = 10  # seconds
 PAIRS = 900  # random cases, each with one or several inputs replaced
 
 
@@ -114,6 +117,7 @@ def masks() -> list:
 LORAS = [{"a": 1}, {"a": torch.zeros(2)}, {1: torch.zeros(2)}, {"a.lora_up.weight": torch.zeros(2, 2)}, {"a": None}]
 LORAS += [{"lora_unet_input_blocks_1_1_proj_in.diff": torch.full((2,), NAN)}]
 LOSSES = [{"loss": []}, {"loss": [NAN]}, {"loss": ["a"]}, {"loss": torch.ones(3)}, {"loss": [1.0, INF]}, {"loss": 1.0}]
+LOSSES += [{"loss": [0.1] * 100_000}, {"losses": [1.0]}, {"loss": [1e308] * 30}]
 LOSSES += [{"loss": [1.0], "validation": [1.0]}, {"loss": [1.0], "validation": 1, "validation_steps": 1}]
 LOSSES += [{"loss": [1.0], "validation": [NAN], "validation_steps": [0]}, {"loss": [1.0], "validation": None}]
 NAMES = [
@@ -131,7 +135,23 @@ NAMES = [
     "<b>",
     "a b",
 ]
-SWEEPS = ["nan", "0, inf", "1e999", "0.2, a", ",,,", ";", "0,5", "-3", "1_0", "٣", "0x10", "1" * 5000]
+SWEEPS = [
+    ",".join(["1"] * 10_000),
+    "3.0000001",
+    "1,2",
+    "nan",
+    "0, inf",
+    "1e999",
+    "0.2, a",
+    ",,,",
+    ";",
+    "0,5",
+    "-3",
+    "1_0",
+    "٣",
+    "0x10",
+    "1" * 5000,
+]
 
 
 def of_widget(options: dict) -> list:
@@ -154,6 +174,8 @@ def good(studio, tmp_path_factory):
     with torch.inference_mode():
         answer = studio.nodes["ImagicSaveEdit"]().save(**saved, name="good")
     sweep = {"images": [photo], "source": [photo], "eta": [1.0]}
+    crop = {"photo": photo, "size": 64, "multiple": 16, "context": 1.5, "region": torch.ones(1, 64, 64)}
+    restore = {"edited": photo, "align": False, "threshold": 3.0, "feather": 1.0, "photo": photo}
     return {
         "ImagicOptimizeEmbedding": stage,
         "ImagicFineTuneUNet": {**stage, "tune": "LoRA", "rank": 1, "gradient_checkpointing": False},
@@ -168,6 +190,8 @@ def good(studio, tmp_path_factory):
         "ImagicPickEdit": {**sweep, "model": [studio.model], "vae": [studio.vae], "samples": [1], "text": [""]}
         | {name: [value] for name, value in ends.items()},
         "ImagicDemoCheckpoint": {},
+        "ImagicCropPhoto": crop,
+        "ImagicRestorePhoto": {**restore, "stitcher": None},
     }
 
 
@@ -212,7 +236,9 @@ def cases(studio, good: dict):
         node = draw.choice(sorted({node for node, _ in pools}))
         names = [name for other, name in pools if other == node]
         chosen = draw.sample(names, draw.randint(1, min(3, len(names))))
-        yield node, {name: sent(node, draw.choice(pools[node, name])) for name in chosen}
+        changes = {name: sent(node, draw.choice(pools[node, name])) for name in chosen}
+        if len(changes) > 1:  # one alone was sent above
+            yield node, changes
 
 
 def not_finite(value) -> bool:
@@ -226,23 +252,35 @@ def not_finite(value) -> bool:
     return isinstance(value, float) and value != value
 
 
-def test_every_input_ends_in_a_sentence_or_in_finite_numbers(studio, good):
+def outcome(kind: type, inputs: dict) -> tuple[str, object] | None:
+    """What is wrong about how a node answers to these inputs, by the key of tests/hardening.json; None if nothing."""
+    started = time.process_time()
+    try:
+        with torch.inference_mode():
+            answer = getattr(kind(), kind.FUNCTION)(**inputs)
+    except ValueError as error:
+        words = str(error)
+        if "\n" in words or not words.endswith(".") or INTERNAL.search(words) or len(words) > 400:
+            return "internal", error
+    except Exception as error:
+        return "internal", error
+    else:
+        if not_finite(answer["result"] if isinstance(answer, dict) and "result" in answer else answer):
+            return "nan", "not finite"
+    seconds = time.process_time() - started  # of this process, for others may keep the machine busy
+    return ("slow", f"{seconds:.0f} s") if seconds > SLOW else None
+
+
+def test_every_input_ends_in_a_sentence_or_in_finite_numbers(studio, good, figures):
     count, wrong = 0, []
     for node, changes in cases(studio, good):
         count += 1
-        kind = studio.nodes[node]
-        try:
-            with torch.inference_mode():
-                answer = getattr(kind(), kind.FUNCTION)(**{**good[node], **changes})
-        except ValueError as error:
-            words = str(error)
-            if "\n" in words or not words.endswith(".") or INTERNAL.search(words) or len(words) > 400:
-                wrong.append((node, changes, error))
-        except Exception as error:
-            wrong.append((node, changes, error))
-        else:
-            if not_finite(answer["result"] if isinstance(answer, dict) and "result" in answer else answer):
-                wrong.append((node, changes, "not finite"))
-    print(f"{count} inputs")
-    assert count > 2114
-    assert not wrong, "\n".join(f"{node} {str(changes)[:150]!r}: {error!r:.300}" for node, changes, error in wrong)
+        if fault := outcome(studio.nodes[node], {**good[node], **changes}):
+            wrong.append((*fault, node, changes))
+    found = Counter(kind for kind, *_ in wrong)
+    figures |= {"inputs": count, **{kind: found[kind] for kind in ("internal", "nan", "slow")}}
+    print(f"{count} inputs: {dict(found)}")
+    assert count > 3000
+    assert not wrong, "\n".join(
+        f"{kind}: {node} {str(changes)[:150]!r}: {what!r:.300}" for kind, what, node, changes in wrong
+    )

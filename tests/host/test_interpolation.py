@@ -24,6 +24,15 @@ def test_a_sweep_gives_a_list_and_an_empty_one_only_eta(studio):
     assert len(studio.interpolate(studio.target, studio.target, eta=1.3)) == 1
 
 
+def test_the_node_shows_the_eta_that_it_read(studio, monkeypatch):
+    """1,2 is two numbers, also where people write 1.2 so."""
+    shown = []
+    node = studio.module("nodes.interpolate_embedding")
+    monkeypatch.setattr(node, "text_sender", lambda node_id: lambda text: shown.append((node_id, text)))
+    studio.nodes["ImagicInterpolateEmbedding"]().interpolate(studio.target, studio.target, 1.0, "1,2", "7")
+    assert shown == [("7", "eta 1, 2")]
+
+
 def test_a_long_prompt_samples_with_a_short_anchor(studio):
     """Two chunks of 77 tokens against one."""
     long_target = studio.text(" ".join(["a blue cat sitting on the grass"] * 15))
@@ -49,6 +58,10 @@ def test_each_entry_of_a_combined_target_is_interpolated_and_keeps_its_area(stud
     ("optimized", "target", "changes", "message"),
     [
         (1, 1, {"sweep": "0.2, strong"}, "write numbers separated by commas"),
+        (1, 1, {"sweep": "0,5"}, "sweep is '0,5', and of that 5 is not between -2 and 3: .* a point for decimals"),
+        (1, 1, {"sweep": "3.0000001"}, "of that 3.0000001 is not between"),
+        (1, 1, {"sweep": "1, nan"}, "of that nan is not between"),
+        (1, 1, {"sweep": ",".join(["1"] * 10_000)}, "sweep holds 10000 numbers.* at most 100"),
         (1, 1, {"eta": 7.0}, "set it between -2 and 3"),
         (0, 1, {}, "optimized conditioning is empty"),
         (1, 0, {}, "target conditioning is empty"),

@@ -10,10 +10,15 @@ from demo.scenes import render
 from demo.scenes.edits import draw_edits
 
 
+@pytest.fixture(scope="module")
+def optimized(studio):
+    """An embedding of three steps."""
+    return studio.optimize()["result"][0]
+
+
 @pytest.fixture
-def keep(studio):
-    """Keep Photo, run as the host would; the base model and an optimized embedding of three steps."""
-    optimized = studio.optimize()["result"][0]
+def keep(studio, optimized):
+    """Keep Photo, run as the host would, on the base model."""
 
     @torch.inference_mode()
     def run(**changes):

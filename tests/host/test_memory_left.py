@@ -4,6 +4,7 @@ Counted with the cycle collector off: what only it would free is on a GPU as goo
 of objects, not by their bytes.
 """
 
+import ctypes
 import gc
 import importlib
 import os
@@ -116,37 +117,36 @@ def runs_and_forgets(run: Callable[[], object], kind: str) -> None:
     assert failed == (kind != "done")
 
 
-CASES = [(name, kind) for name in ASK_THE_MODEL for kind in ENDINGS] + [(name, "done") for name in OTHERS]
-CASES.remove(("keep photo", "cancelled"))  # a dozen evaluations, which end by themselves
+CASES = dict.fromkeys(ASK_THE_MODEL, ENDINGS) | dict.fromkeys(OTHERS, ("done",))
 
 
-@pytest.mark.parametrize(("name", "kind"), CASES, ids=[f"{name}, {kind}" for name, kind in CASES])
-def test_after_the_fourth_run_as_much_is_alive_as_after_the_second(studio, runs, name, kind):
-    call = 1 if kind == "fails at once" else LATER.get(name, IN_A_STEP)
+@pytest.mark.parametrize("name", CASES)
+def test_after_a_second_run_as_much_is_alive_as_after_the_first(studio, runs, name):
+    """Whichever way each of the two ends."""
 
-    def once():
-        with ending(studio, kind, call):
+    def once(kind: str) -> None:
+        with ending(studio, kind, 1 if kind == "fails at once" else LATER.get(name, IN_A_STEP)):
             runs_and_forgets(runs[name], kind)
 
     gc.collect()
     gc.disable()
     try:
-        once()
-        once()
-        second = tensors()
-        once()
-        assert allocated(once) == 0
-        assert tensors() == second
+        for kind in CASES[name]:
+            once(kind)
+        first = tensors()
+        assert {kind: allocated(lambda kind=kind: once(kind)) for kind in CASES[name]} == dict.fromkeys(CASES[name], 0)
+        assert tensors() == first
     finally:
         gc.enable()
 
 
-EDITS = int(os.environ.get("EDITS", 8))
-GROWTH = 1.0  # MB an edit: less than the smallest activation that one could leave
+EDITS = int(os.environ.get("EDITS", 5))
+# MB an edit. Over few, what is loaded once counts as well, yet less than the smallest activation that one could leave.
+GROWTH = 0.1 if EDITS >= 60 else 1.0
 
 
 @pytest.mark.long
-def test_edit_after_edit_takes_no_more_memory(studio):
+def test_edit_after_edit_takes_no_more_memory(studio, figures):
     """A: EDITS=60 pytest -s -k no_more_memory tests/host/test_memory_left.py"""
 
     def edit(seed: int) -> None:
@@ -164,12 +164,15 @@ def test_edit_after_edit_takes_no_more_memory(studio):
         edit(seed)
     gc.collect()
     growth = (resident() - before) / EDITS
+    if EDITS >= 60:
+        figures["soak_mb_per_edit"] = round(max(growth, 0.0), 3)
     print(f"\n{EDITS} edits, {growth:.3f} MB an edit")
     assert tensors() == counted
     assert growth < GROWTH
 
 
 def resident() -> float:
-    """MB that this process holds now."""
+    """MB that this process holds now, less what its allocator has back and keeps for later, which comes and goes."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

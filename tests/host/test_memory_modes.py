@@ -35,7 +35,7 @@ def test_attention_patches_of_other_nodes_are_obeyed_while_training_and_left_on_
 
 def test_two_models_that_share_weights_are_tuned_apart(studio):
     """One carries a LoRA already; what is patched in place for it is not what the other is tuned on, nor left to it."""
-    comfy = studio.module("nodes.host.training").comfy
+    comfy = studio.module("nodes.host.versions").comfy
     studio.sample(studio.model, studio.target)  # takes out what another MODEL has patched in
     base = studio.weights()
     lora = studio.tune(seed=5, learning_rate=5e-3)["result"][1]

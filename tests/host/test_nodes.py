@@ -15,6 +15,8 @@ IDS = [
     "ImagicLoadEdit",
     "ImagicTuningStrength",
     "ImagicPickEdit",
+    "ImagicCropPhoto",
+    "ImagicRestorePhoto",
 ]
 
 

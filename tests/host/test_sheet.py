@@ -1,6 +1,7 @@
 """The sheet of a sweep and the chart of a run, looked at pixel by pixel."""
 
 import sys
+import time
 
 import pytest
 import torch
@@ -126,6 +127,29 @@ def test_a_chart_of_a_run(pack, studio):
     assert torch.equal(draw(loss, "Stage A")[0], image)
     assert not torch.equal(draw({"loss": loss["loss"]}, "Stage A")[0], image)  # as Train LoRA gives it
     assert draw({"loss": [0.5]}, "$1^ is no formula")[0].shape == image.shape
+
+
+def test_a_long_run_is_drawn_in_seconds(pack):
+    """With as many validation losses as steps, as another trainer may have them."""
+    draw = pack.NODE_CLASS_MAPPINGS["ImagicLossChart"]().draw
+    losses = [0.1 + 0.01 * (step % 7) for step in range(100_000)]
+    started = time.process_time()
+    draw({"loss": losses, "validation": losses[:2000], "validation_steps": list(range(2000))}, "")
+    assert time.process_time() - started < 10
+
+
+def test_the_running_mean_is_that_of_the_last_steps(studio):
+    means = studio.module("nodes.loss_chart")._running_mean([1.0, 2.0, 6.0, 1.0], 2)
+    assert means.tolist() == [1.0, 1.5, 4.0, 3.5]
+
+
+@pytest.mark.parametrize(
+    "loss", [{"losses": [1.0]}, {"loss": [1.0], "validation": [1.0]}, {"loss": {"step": 1.0}}, [1.0]]
+)
+def test_a_foreign_loss_is_refused_in_a_sentence(pack, loss):
+    with pytest.raises(ValueError, match="connect") as error:
+        pack.NODE_CLASS_MAPPINGS["ImagicLossChart"]().draw(loss, "")
+    assert str(error.value).endswith(".")
 
 
 def test_charts_say_what_they_need(pack, monkeypatch):

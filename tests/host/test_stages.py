@@ -53,7 +53,7 @@ def test_the_model_that_went_in_is_bit_identical_afterwards(studio, tune):
 @pytest.mark.parametrize("end", ["cancelled", "failed"])
 def test_a_run_that_ends_early_leaves_the_model_as_it_was(studio, monkeypatch, stage, end):
     weights, output = studio.weights(), studio.sample(studio.model, studio.target)["samples"]
-    management = studio.module("nodes.host.training").comfy.model_management
+    management = studio.module("nodes.host.versions").comfy.model_management
     if end == "cancelled":
         management.interrupt_current_processing()
         with pytest.raises(management.InterruptProcessingException):
@@ -137,7 +137,7 @@ def test_the_saved_update_gives_the_tuned_model_through_the_hosts_load_lora(stud
 
 @pytest.mark.parametrize("stage", ["optimize", "tune"])
 def test_cancel_is_obeyed_within_the_step(studio, stage):
-    management = studio.module("nodes.host.training").comfy.model_management
+    management = studio.module("nodes.host.versions").comfy.model_management
     forwards = []
 
     def cancel_in_the_second_step(*_):
@@ -156,7 +156,7 @@ def test_cancel_is_obeyed_within_the_step(studio, stage):
 
 def test_tuned_models_compose_with_further_patches(studio):
     """The tuned MODEL is an ordinary one: another LoRA goes on top, and tuning a tuned MODEL starts from it."""
-    comfy = studio.module("nodes.host.training").comfy
+    comfy = studio.module("nodes.host.versions").comfy
     tuned, lora, _ = studio.tune()["result"]
     twice, _ = comfy.sd.load_lora_for_models(tuned, None, lora, 1.0, 0.0)
     outputs = [studio.sample(model, studio.target)["samples"] for model in (studio.model, tuned, twice)]

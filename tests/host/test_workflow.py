@@ -1,140 +1,166 @@
-"""The example workflows that people open and the graphs that tests and demo run are one, and every host knows them."""
+"""The templates and the nodes made of nodes: what their files hold, and that every host knows it."""
 
-import copy
+import itertools
 import json
 
 import pytest
 
 from scripts import workflow
-from scripts.templates import geometry
-from scripts.templates.recipe import follow
+from scripts.client import Client
+from scripts.templates.files import files
 
-FRONTEND_ONLY = {"Note", "Reroute"}
-WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
-AFTER_A_SEED = {"fixed", "increment", "decrement", "randomize"}  # the frontend's widget, which no graph has
 FILES = (".safetensors", ".png")  # chosen from what lies in the host's folders
-NAMES = sorted(path.stem for path in workflow.FOLDER.glob("*.json"))
-# Eleven outputs that feed up to eight nodes each cannot be drawn without a crossing: model, photo, A, B and Keep Photo
-# with the sampler are joined each with each, which makes the graph not planar. These are what good lanes come to.
-CROSSINGS = {
-    "imagic_demo": 18,
-    "imagic_flux": 45,
-    "imagic_keep_with_mask": 31,
-    "imagic_photo_sd15_sdxl": 45,
-    "imagic_pick_eta": 50,
-    "imagic_tune_once_edit_many": 111,
-}
-
-
-@pytest.fixture(scope="module", params=NAMES)
-def name(request, server, info):
-    if request.param == "imagic_flux" and "FluxGuidance" not in info:
-        assert server.host.version == "2024-03"
-        pytest.skip("ComfyUI of March 2024 is older than Flux")
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def opened(name):
-    return json.loads((workflow.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def graph(name):
-    return workflow.load(name)
+TITLE = 30  # height, in the editor's pixels
+MOST_NODES = 8
+BLUEPRINTS = sorted(path.stem for path in workflow.BLUEPRINTS.glob("*.json"))
 
 
 @pytest.fixture(scope="module")
 def info(server):
-    from scripts.client import Client
-
     with Client(server.address) as client:
         return client.object_info()
 
 
-def inputs_of(info, kind):
-    """A node's inputs on this host, in the order of its widgets: name -> type, where a choice's type is a list."""
-    declared = info[kind]["input"]
-
-    def kind_of(spec):
-        return "a socket only" if len(spec) > 1 and spec[1].get("forceInput") else spec[0]
-
-    return {name: kind_of(spec) for part in ("required", "optional") for name, spec in declared.get(part, {}).items()}
+@pytest.fixture(params=workflow.TITLES)
+def opened(request):
+    return workflow.template(request.param)
 
 
-def api_format(opened, info):
-    """What the frontend would queue for a workflow in the format it saves."""
-    nodes = {node["id"]: node for node in opened["nodes"]}
-    links = {link[0]: link for link in opened["links"]}
-
-    def source(link):
-        _, node, slot, *_ = links[link]
-        if nodes[node]["type"] == "Reroute":
-            return source(nodes[node]["inputs"][0]["link"])
-        return [str(node), slot]
-
-    graph = {}
-    for node in nodes.values():
-        if node["type"] in FRONTEND_ONLY:
-            continue
-        inputs = {slot["name"]: source(slot["link"]) for slot in node["inputs"] if slot["link"] is not None}
-        values = list(node.get("widgets_values", []))
-        for name, kind in inputs_of(info, node["type"]).items():
-            if name in inputs or not (isinstance(kind, list) or kind in WIDGETS):
-                continue
-            inputs[name] = values.pop(0)
-            # Not where another widget follows ours, since newer pages have none for our seeds.
-            if name == "seed" and (node["type"] != "ImagicOptimizeEmbedding" or values[0] in AFTER_A_SEED):
-                assert values.pop(0) in AFTER_A_SEED
-        graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": node["title"]}}
-    return graph
+def blueprint(name: str) -> dict:
+    return json.loads((workflow.BLUEPRINTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def test_the_workflow_and_the_graph_are_one(opened, graph, info):
-    assert api_format(opened, info) == graph
+def pages(opened: dict) -> list[tuple[list[dict], list[list]]]:
+    """Nodes and links of a page, and of what is inside its nodes."""
+    inside = opened.get("definitions", {}).get("subgraphs", [])
+    keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+    return [
+        (opened["nodes"], opened["links"]),
+        *((each["nodes"], [[link[key] for key in keys] for link in each["links"]]) for each in inside),
+    ]
 
 
-def test_each_has_a_thumbnail(name):
-    assert (workflow.FOLDER / f"{name}.jpg").read_bytes().startswith(b"\xff\xd8")
+def test_the_files_are_what_the_pages_say(info, server):
+    """After a change to a node, to the demo's graph or to a page: python -m scripts.templates."""
+    if "ComfySwitchNode" not in info:
+        assert server.host.version in ("0.3.64", "2024-03")
+        return
+    expected = files(info)
+    assert {path.name for path in expected} == {f"{name}.json" for name in (*workflow.TITLES, *BLUEPRINTS)}
+    for path, content in expected.items():
+        assert path.read_text(encoding="utf-8") == content, path.name
 
 
-def test_the_host_knows_every_node_and_input(graph, info):
-    for node in graph.values():
-        kind, given = node["class_type"], node["inputs"]
-        known = inputs_of(info, kind)
-        assert set(given) <= set(known), f"{kind} has no input {set(given) - set(known)}"
-        missing = set(info[kind]["input"].get("required", {})) - set(given)
-        assert not missing, f"{kind} needs {missing}"
-        for name, value in given.items():
-            if isinstance(known[name], list) and not str(value).endswith(FILES):
-                assert value in known[name]
+@pytest.mark.parametrize("title", workflow.TITLES)
+def test_the_host_knows_every_node_and_input(info, server, title):
+    opened = workflow.template(title)
+    inside = {each["id"] for each in opened.get("definitions", {}).get("subgraphs", [])}
+    kinds = {node["type"] for nodes, _ in pages(opened) for node in nodes} - inside - workflow.FOR_PEOPLE
+    if unknown := kinds - set(info):
+        # Those hosts have one template, with every wire.
+        assert server.host.version in ("0.3.64", "2024-03"), unknown
+        assert title != workflow.FLAT, unknown
+        return
+    for node in workflow.queued(opened, info).values():
+        declared = info[node["class_type"]]["input"]
+        known = {**declared.get("required", {}), **declared.get("optional", {})}
+        assert set(node["inputs"]) <= set(known)
+        assert set(declared.get("required", {})) <= set(node["inputs"]), node["_meta"]["title"]
+        for name, value in node["inputs"].items():
+            if isinstance(known[name][0], list) and not str(value).endswith(FILES):
+                assert value in known[name][0]
 
 
 def test_every_link_joins_the_slots_that_it_says(opened):
-    nodes = {node["id"]: node for node in opened["nodes"]}
-    for link, source, source_slot, target, target_slot, kind in opened["links"]:
-        output, given = nodes[source]["outputs"][source_slot], nodes[target]["inputs"][target_slot]
-        assert link in output["links"]
-        assert link == given["link"]
-        assert output["type"] == kind
-        assert given["type"] in (kind, "*")
+    for nodes, links in pages(opened):
+        by_id = {node["id"]: node for node in nodes}
+        for link, source, source_slot, target, target_slot, kind in links:
+            if source in by_id:
+                output = by_id[source]["outputs"][source_slot]
+                assert link in output["links"]
+                assert output["type"] in (kind, "*")
+            if target in by_id:
+                given = by_id[target]["inputs"][target_slot]
+                assert link == given["link"]
+                assert given["type"] in (kind, "*", "COMBO")
 
 
-def test_the_others_follow_the_demo(graph, name):
-    assert follow(name, copy.deepcopy(graph)) == graph
+def test_ids_are_unique_over_all_that_is_inside(opened):
+    """Or the page renumbers them, and an app loses its inputs."""
+    ids = [node["id"] for nodes, _ in pages(opened) for node in nodes]
+    assert len(ids) == len(set(ids))
 
 
-def test_no_link_runs_behind_a_node(opened):
-    assert geometry.behind(opened) == []
+@pytest.mark.parametrize("title", workflow.TITLES)
+def test_a_person_can_read_it(experience, title):
+    opened = workflow.template(title)
+    kinds = [node["type"] for node in opened["nodes"]]
+    found = experience.setdefault("templates", {}).setdefault(title, {})
+    found |= {"nodes_outside": len(kinds), "reroutes": kinds.count("Reroute")}
+    assert "Reroute" not in kinds
+    assert len(kinds) <= MOST_NODES or title == workflow.FLAT
+    assert workflow.FOR_PEOPLE & set(kinds)
+    assert (workflow.FOLDER / f"{title}.jpg").read_bytes().startswith(b"\xff\xd8")
 
 
-def test_links_cross_no_more_than_they_must(opened, name):
-    assert len(geometry.crossings(opened)) <= CROSSINGS[name]
+def test_whoever_has_not_the_model_gets_its_address(opened):
+    """By the page, which offers the download, and in the note."""
+    (note,) = [node["widgets_values"][0] for node in opened["nodes"] if node["type"] in workflow.FOR_PEOPLE]
+    for nodes, _ in pages(opened):
+        for node in nodes:
+            if "Loader" not in node["type"]:
+                continue
+            files = [value for value in node["widgets_values"] if str(value).endswith(".safetensors")]
+            models = {model["name"]: model for model in node["properties"]["models"]}
+            assert set(files) == set(models)
+            for model in models.values():
+                assert model["url"].startswith("https://")
+                assert f"]({model['url']}) → `ComfyUI/models/{model['directory']}/`" in note
+
+
+def test_the_edit_is_saved_and_compared(opened):
+    """In pixels of the photo's size."""
+    kinds = {node["id"]: node["type"] for node in opened["nodes"]}
+    (saving,) = (node for node in opened["nodes"] if node["title"] == "The edit")
+    (edit,) = (link[1:3] for link in opened["links"] if link[0] == saving["inputs"][0]["link"])
+    fed = {kinds[target] for _, *output, target, _, _ in opened["links"] if output == edit}
+    assert "SaveImage" in fed
+    assert fed & {"ImageCompare", "ImagicEditSheet"}
 
 
 def test_nothing_overlaps(opened):
     """Nodes lie side by side, titles included."""
-    nodes = [(node["id"], geometry.box(node)) for node in opened["nodes"]]
-    for number, (name, (left, top, right, bottom)) in enumerate(nodes):
-        for other, (left2, top2, right2, bottom2) in nodes[:number]:
-            assert right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top, f"{name} lies on {other}"
+    for nodes, _ in pages(opened):
+        boxes = [(*node["pos"], *node["size"], node["title"]) for node in nodes]
+        for (x, y, width, height, one), (x2, y2, width2, height2, other) in itertools.combinations(boxes, 2):
+            beside = x + width <= x2 or x2 + width2 <= x
+            assert beside or y + height <= y2 - TITLE or y2 + height2 <= y - TITLE, f"{one} lies on {other}"
+
+
+@pytest.mark.parametrize("name", BLUEPRINTS)
+def test_a_blueprint_is_one_node(name):
+    """Its id and its name are those of the node inside the templates."""
+    opened = blueprint(name)
+    (node,), (inside,) = opened["nodes"], opened["definitions"]["subgraphs"]
+    assert node["type"] == inside["id"]
+    assert node["title"] == inside["name"] == name
+    assert "edit photo" in opened["extra"]["BlueprintSearchAliases"]
+    assert inside["description"]
+
+
+@pytest.mark.parametrize("title", [title for title in workflow.TITLES if title.endswith(".app")])
+def test_an_app_shows_widgets_that_there_are(title):
+    opened = workflow.template(title)
+    nodes = {str(node["id"]): node for node in opened["nodes"]}
+    data = opened["extra"]["linearData"]
+    assert opened["extra"]["linearMode"] is True
+    shown = [nodes[number]["type"] for number in data["outputs"]]
+    assert shown == ["SaveImage"]
+    slider = [number for number, widget, *_ in data["inputs"] if widget == "compare_view"]
+    assert [nodes[number]["type"] for number in slider] == ["ImageCompare"]
+    names = [widget for _, widget, *_ in data["inputs"]]
+    assert names[:4] == ["image", "sentence", "strength", "keep"]
+    assert "seed" in names
+    for number, widget, *_ in data["inputs"]:
+        slots = {slot["name"] for slot in nodes[number]["inputs"] if "widget" in slot}
+        assert widget in slots

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call
 
-from imagic.adapters import LoRA, Weights, in_attention
+from imagic.adapters import LoRA, in_attention
+from imagic.weights import Weights
 
-from .gaussian import Block, Mean, fingerprint, merged
+from .gaussian import Mean, fingerprint, merged
 
 LAYERS = {
     "linear": (lambda: nn.Linear(6, 8), (3, 5, 6)),
@@ -55,13 +56,6 @@ def test_lora_goes_beside_whatever_says_it_is_linear():
     update = state["blocks.0.layer.lora_up.weight"] @ state["blocks.0.layer.lora_down.weight"]
     with lora.attached():
         torch.testing.assert_close(network(x), plain + x @ update.T)
-
-
-@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
-def test_full_weights_of_8_bits_are_refused(dtype):
-    network = Network(nn.Linear(6, 8)).to(dtype)
-    with pytest.raises(ValueError, match=r"quantized \(.*float8.*\).*choose LoRA"):
-        Weights(network, only_attention=False)
 
 
 def randomized(adapter):
@@ -197,55 +191,6 @@ def test_the_network_is_untouched_afterwards_even_when_something_fails(kind):
     assert torch.equal(network(tokens, pooled), plain)
     assert all(parameter.grad is None for parameter in network.parameters())
     assert all(parameter.grad is not None for parameter in adapter.parameters())
-
-
-def test_trained_weights_stand_in_for_the_network_s_own():
-    network, tokens, pooled = Mean(), torch.randn(1, 2, 8), torch.randn(1, 4)
-    adapter = randomized(Weights(network, only_attention=False))
-    with adapter.attached():
-        inside = network(tokens, pooled)
-    assert torch.equal(inside, functional_call(network, adapter.masters, (tokens, pooled)))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_difference_of_the_weights_is_what_was_trained_minus_what_was_there(dtype):
-    network = Mean().to(dtype)
-    adapter = randomized(Weights(network, only_attention=False))
-    state = adapter.state_dict()
-    for name, weight in network.named_parameters():
-        key = name.replace(".weight", ".diff").replace(".bias", ".diff_b")
-        assert state[key].dtype == torch.float32
-        assert torch.equal(state.pop(key), adapter.masters[name].detach() - weight.float())
-    assert not state
-
-
-def test_untrained_weights_make_no_difference():
-    assert all(not difference.any() for difference in Weights(Mean(), only_attention=False).state_dict().values())
-
-
-def test_the_attention_choice_takes_the_attention_layers_only():
-    network = Mean()
-    network.blocks[1].CrossAttention = Block(8)
-    assert set(Weights(network, only_attention=True).state_dict()) == {
-        *(f"blocks.{block}.attn.{part}" for block in (0, 1) for part in ("diff", "diff_b")),
-        *(f"blocks.1.CrossAttention.{layer}.{part}" for layer in ("attn", "mlp") for part in ("diff", "diff_b")),
-    }
-
-
-def test_a_network_with_nothing_to_train_is_refused_with_what_to_choose_instead():
-    network = nn.Sequential(nn.Linear(2, 2))
-    with pytest.raises(ValueError, match=r"no blocks .*: tune all weights instead"):
-        LoRA(network, 1, 0)
-    with pytest.raises(ValueError, match=r"no attention layers .*: tune LoRA or all weights instead"):
-        Weights(network, only_attention=True)
-
-
-def test_only_what_a_lora_file_can_name_is_trained():
-    network = Mean()
-    before = set(Weights(network, only_attention=False).masters)
-    network.blocks[0].scale_shift_table = nn.Parameter(torch.zeros(2, 8))
-    network.norm = nn.BatchNorm1d(8)
-    assert set(Weights(network, only_attention=False).masters) == before | {"norm.weight", "norm.bias"}
 
 
 @pytest.mark.parametrize("silent", ["inputs", "outputs", "mixed"])

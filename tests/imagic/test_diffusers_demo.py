@@ -56,8 +56,10 @@ def test_the_edit_shows_the_target_and_keeps_all_else(results):
 def test_the_files_edit_goes_on(results):
     folder, names = results
     again = ImagicEdit.load(folder / "hat.safetensors", names["edit"].pipeline)
-    assert again.text == names["edit"].text
-    np.testing.assert_array_equal(np.asarray(again.sample(steps=2)), np.asarray(names["edit"].sample(steps=2)))
+    assert again.prompt == names["edit"].prompt
+    np.testing.assert_array_equal(
+        np.asarray(again.sample(num_inference_steps=2)), np.asarray(names["edit"].sample(num_inference_steps=2))
+    )
 
 
 def test_the_picture_is_the_one_that_the_nodes_and_the_bench_draw(results):

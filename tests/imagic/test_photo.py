@@ -1,10 +1,11 @@
 """Pictures of every kind become the same upright picture."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from imagic.photo import normalized
 
@@ -128,3 +129,40 @@ def cut_off() -> Image.Image:
 def test_what_is_no_picture_is_refused_in_one_sentence(picture, sentence):
     with pytest.raises(ValueError, match=sentence):
         normalized(picture)
+
+
+def display_p3() -> bytes:
+    """An ICC profile with the primaries of Display P3 (adapted to D50) and a gamma of 2.2."""
+
+    def numbers(*values: float) -> bytes:
+        return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+    primaries = {"rXYZ": (0.51512, 0.2412, -0.00105), "gXYZ": (0.29198, 0.69225, 0.04189)}
+    primaries |= {"bXYZ": (0.1571, 0.06657, 0.78407), "wtpt": (0.9642, 1.0, 0.8249)}
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(2.2 * 256)) + bytes(2)
+    text = b"desc" + bytes(4) + struct.pack(">I", 3) + b"P3\0" + bytes(79)
+    tags = {name: b"XYZ " + bytes(4) + numbers(*values) for name, values in primaries.items()}
+    tags |= {"rTRC": curve, "gTRC": curve, "bTRC": curve, "desc": text, "cprt": b"text" + bytes(8)}
+    start, table, body = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, content in tags.items():
+        table += name.encode() + struct.pack(">II", start + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    size = start + len(body)
+    header = struct.pack(">I", size) + bytes(4) + bytes([2, 0x10, 0, 0]) + b"mntrRGB XYZ " + bytes(12) + b"acsp"
+    header += bytes(68 - len(header)) + numbers(0.9642, 1.0, 0.8249)
+    return header + bytes(128 - len(header)) + table + body
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_photo_in_display_p3_becomes_srgb(mode):
+    stored = Image.new(mode, (8, 8), (170, 130, 130, 255)[: len(mode)])
+    grey = Image.new(mode, (8, 8), (128, 128, 128, 255)[: len(mode)])
+    seen, same = (normalized(as_file(picture, "PNG", icc_profile=display_p3())) for picture in (stored, grey))
+    # By the matrices of both, on light linear in gamma 2.2.
+    assert far(seen, np.full((8, 8, 3), (179, 129, 130))) <= 2
+    assert far(same, np.full((8, 8, 3), 128)) <= 3
+
+
+def test_a_damaged_profile_and_one_of_srgb_change_nothing():
+    for profile in (b"no profile", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()):
+        assert far(normalized(as_file(Image.fromarray(COLOURS), "PNG", icc_profile=profile)), COLOURS) == 0

@@ -4,10 +4,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from imagic.region import edit_region, local_size, region_of
+from imagic import objective
+from imagic.levels import standard_levels
+from imagic.region import (
+    FORWARD_EQUIVALENTS,
+    NOISIEST_LOCAL,
+    edit_region,
+    is_whole,
+    local_size,
+    region_of,
+    relative_size,
+)
 
-from .gaussian import Gaussian, photo, prompt
+from .gaussian import SHAPE, TOKENS, WIDTH, Gaussian, photo, prompt
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 12, 16), (2, 4, 12, 16), (1, 16, 1, 12, 16)])
@@ -25,6 +36,16 @@ def test_a_change_of_the_whole_picture_has_all_of_it_as_its_region():
     assert (region_of(torch.randn(1, 64, 16, 16), 0.4) == 1).all()
 
 
+def test_a_picture_of_more_positions_than_a_quantile_takes_has_a_region():
+    change = torch.full((1, 1, 2**23 + 1, 2), 0.01)  # a pixel a position, and narrow, for its window is small
+    change[..., : 2**22, :] = 1.0
+    region = region_of(change, 0.4)
+    assert region[0, 0, 2**22 - 9].all()
+    assert not region[0, 0, 2**22 + 9].any()
+    assert not is_whole(change, 0.4)
+    assert is_whole(change, 0.03)
+
+
 def test_no_change_has_no_region_and_no_threshold_has_all():
     assert not region_of(torch.zeros(1, 4, 8, 8), 0.4).any()
     change = torch.zeros(1, 4, 8, 8)
@@ -40,24 +61,80 @@ def test_the_region_knows_no_scale_and_shrinks_as_the_threshold_grows(seed, scal
     assert (region_of(change, threshold * factor) <= region).all()
 
 
+class Places(nn.Module):
+    """The mean latent is `everywhere` plus the text's first number at the first of the latent's four columns."""
+
+    def __init__(self, everywhere: float):
+        super().__init__()
+        self.final, self.pool, self.everywhere = nn.Linear(1, 1), nn.Linear(1, 1), everywhere  # for their dtypes
+
+    def forward(self, tokens, pooled):
+        means = tokens[:, 0, 0].view(-1, 1, 1, 1) * self.everywhere * torch.ones(len(tokens), *SHAPE[1:])
+        means[..., :1] += tokens[:, 0, 0].view(-1, 1, 1, 1)
+        return means
+
+
+def texts(change: float) -> tuple[dict, dict]:
+    source = {"cross_attn": torch.zeros(1, TOKENS, WIDTH)}
+    target = {"cross_attn": torch.zeros(1, TOKENS, WIDTH)}
+    target["cross_attn"][:, 0, 0] = change
+    return source, target
+
+
 @pytest.mark.parametrize("prediction", ["epsilon", "v", "flow"])
 def test_the_model_finds_the_region_that_two_texts_disagree_on(prediction):
-    denoiser, latent = Gaussian(prediction, spread=0.02), photo()
-    source = prompt()
-    target = {"cross_attn": source["cross_attn"].clone()}
-    target["cross_attn"][..., 0] += 1
+    denoiser, latent = Gaussian(prediction, spread=0.02, network=Places(0)), photo()
+    source, target = texts(1.0)
     region = edit_region(denoiser, latent, source, target)
-    with torch.no_grad():
-        means = [denoiser(latent, torch.tensor([0.5]), text) for text in (target, source)]
-    torch.testing.assert_close(region, region_of(means[0] - means[1], 0.4), rtol=0, atol=0.05)
+    change = torch.zeros(SHAPE)
+    change[..., 0] = 1
+    torch.testing.assert_close(region, region_of(change, 0.4))
+    assert region[..., 0].all()
+    assert not region[..., 2:].any()
     assert torch.equal(region, edit_region(denoiser, latent, source, target))
     assert not edit_region(denoiser, latent, source, source).any()
 
 
-def test_a_model_that_gives_nan_finds_no_region():
+@pytest.mark.parametrize("prediction", ["epsilon", "v", "flow"])
+@pytest.mark.parametrize(("everywhere", "whole"), [(0.15, True), (0.05, False)])
+def test_an_edit_of_the_whole_picture_may_change_all_of_it(prediction, everywhere, whole):
+    """However much more some of it changes: by a tenth of what the model cannot explain, at the usual threshold.
+
+    A model that hardly looks at the latent predicts a mean of zero for the photo, and so explains nothing of it.
+    """
+    latent = torch.ones(SHAPE)
+    denoiser = Gaussian(prediction, spread=1e-6, network=Places(everywhere))
+    region = edit_region(denoiser, latent, *texts(1.0))
+    assert bool(region.all()) == whole
+    assert not edit_region(denoiser, latent, *texts(1.0), threshold=0.9)[..., 2:].any()
+
+
+@given(st.floats(1e-3, 1e3), st.floats(0.01, 0.9), st.floats(0.01, 2))
+def test_whether_an_edit_is_one_of_the_whole_picture_knows_no_scale(scale, threshold, size):
+    unexplained = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0)) * scale
+    unexplained /= unexplained.flatten(1).square().mean(1).sqrt().view(-1, 1, 1, 1) / scale
+    share = relative_size(torch.full_like(unexplained, size * scale), unexplained)
+    torch.testing.assert_close(share, torch.full_like(share, size))
+    if abs(size / (threshold / 4) - 1) > 1e-4:
+        assert is_whole(share, threshold) == (size > threshold / 4)
+
+
+@pytest.mark.parametrize("at_a_time", [16, 5, 1])
+def test_every_evaluation_is_counted(at_a_time, monkeypatch):
+    monkeypatch.setattr(objective, "POSITIONS_PER_FORWARD", at_a_time * photo()[0, 0].numel())
+    seen = []
+    edit_region(Gaussian(), photo(), prompt(), prompt(1), on_evaluation=seen.append)
+    assert max(seen) == at_a_time
+    assert sum(seen) == FORWARD_EQUIVALENTS
+
+
+@pytest.mark.parametrize("quantile", [0.5, NOISIEST_LOCAL])  # the noisiest levels count for the whole picture alone
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_model_that_gives_nan_finds_no_region(quantile, value):
     class Broken(Gaussian):
         def __call__(self, noisy, sigma, conditioning):
-            return super().__call__(noisy, sigma, conditioning) * torch.where(sigma > 1, torch.nan, 1).view(-1, 1, 1, 1)
+            broken = sigma > standard_levels(self, torch.tensor([quantile]))
+            return super().__call__(noisy, sigma, conditioning) * torch.where(broken, value, 1).view(-1, 1, 1, 1)
 
     with pytest.raises(
         ValueError, match=r"^What the model predicts for this photo holds NaN or infinite values: run .*\.$"
@@ -65,12 +142,15 @@ def test_a_model_that_gives_nan_finds_no_region():
         edit_region(Broken(), photo(), prompt(), prompt(1))
 
 
-@pytest.mark.parametrize(("side", "window"), [(16, 3), (32, 3), (64, 5), (128, 9), (512, 33)])
-def test_a_change_is_averaged_over_a_share_of_the_picture(side, window):
-    """A single position is seen as far as the window reaches, by a share of its own that is one over the window."""
+@pytest.mark.parametrize(("side", "width"), [(16, 2), (32, 2), (40, 2.5), (64, 4), (128, 8), (512, 32)])
+def test_a_change_is_averaged_over_a_share_of_the_picture(side, width):
+    """A single position counts by its share of a square of a sixteenth of the side, not always a whole odd number."""
     change = torch.zeros(1, 4, side, side)
     change[..., side // 2, side // 2] = 1
     size = local_size(change)
-    assert (size > 1e-4).sum() == window**2
-    torch.testing.assert_close(size.max(), torch.tensor(1 / window))
+    torch.testing.assert_close(size.square().sum(), torch.tensor(1.0))  # each position's weights sum to one
+    torch.testing.assert_close(size.max(), torch.tensor(1 / width))
+    row = size.square().sum(-2).flatten()
+    positions = torch.arange(side) - side // 2
+    torch.testing.assert_close(row, (width / 2 + 0.5 - positions.abs()).clamp(0, 1) / width)
     torch.testing.assert_close(local_size(torch.ones(1, 4, side, side)), torch.ones(1, 1, side, side))

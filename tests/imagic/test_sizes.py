@@ -50,6 +50,43 @@ def test_encoders_joined_token_by_token_have_a_size_each():
     torch.testing.assert_close(sizes[:, 77:], torch.full((1, 154, 1024), 0.2), rtol=0.1, atol=0)
 
 
+def side_by_side(*shape: int) -> torch.Tensor:
+    """CLIP-L's 768 channels and bigG's 1280, a fifth as large."""
+    return torch.cat([text(*shape, 768), text(*shape, 1280, scale=0.2, seed=1)], -1)
+
+
+@pytest.mark.parametrize("shape", [(77,), ()])
+def test_encoders_joined_channel_by_channel_have_a_size_each(shape):
+    """As of SDXL's tokens and the pooled embedding of Stable Diffusion 3 and HiDream."""
+    sizes = text_sizes(side_by_side(*shape))
+    torch.testing.assert_close(sizes[..., :768], torch.ones(1, *shape, 768), rtol=0.1, atol=0)
+    torch.testing.assert_close(sizes[..., 768:], torch.full((1, *shape, 1280), 0.2), rtol=0.1, atol=0)
+
+
+def test_three_encoders_joined_in_both_ways_have_a_size_each():
+    """As of Stable Diffusion 3 at its real widths: CLIP-L and bigG, then T5."""
+    clip = torch.nn.functional.pad(side_by_side(77), (0, 2048))
+    sizes = text_sizes(torch.cat([clip, text(77, 4096, scale=5, seed=2)], 1))
+    for part, size in ((sizes[:, :77, :768], 1), (sizes[:, :77, 768:2048], 0.2), (sizes[:, 77:], 5)):
+        torch.testing.assert_close(part, torch.full_like(part, size), rtol=0.1, atol=0)
+    assert not sizes[:, :77, 2048:].any()
+
+
+def test_one_of_the_two_encoders_may_be_missing():
+    """Stable Diffusion 3 without CLIP-L: the host puts zeros in its place."""
+    tokens = torch.cat([torch.zeros(1, 77, 768), text(77, 1280)], -1)
+    sizes = text_sizes(tokens)
+    assert not sizes[..., :768].any()
+    torch.testing.assert_close(sizes[..., 768:], text_sizes(tokens[..., 768:]))
+
+
+def test_a_single_encoder_of_the_same_width_has_one_size_all_the_same():
+    """As of OmniGen 2, whose language model is as wide as the two CLIPs: taking it for two costs nothing."""
+    tokens = text(200, 2048)
+    tokens[..., 5] *= 300
+    torch.testing.assert_close(text_sizes(tokens), torch.ones_like(tokens), rtol=0.1, atol=0)
+
+
 def test_layers_have_a_size_each():
     """As of HiDream, which reads every layer of a language model; they grow from layer to layer."""
     scales = torch.tensor([0.1, 1, 10]).view(1, 3, 1, 1)

@@ -84,6 +84,21 @@ def test_a_text_of_another_scale_is_optimized_the_same(scale):
     torch.testing.assert_close(optimized, expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("scale", [0.1, 0.2, 5, 30, 300])
+@pytest.mark.parametrize("tune", TUNE_MODES)
+def test_a_network_that_reads_a_text_of_another_scale_is_tuned_the_same(tune, scale):
+    def run(scale):
+        denoiser, target = Gaussian("v"), {**prompt(), "pooled_output": torch.ones(1, 4)}
+        for layer in (denoiser.network.blocks[0].attn, denoiser.network.pool):
+            layer.weight /= scale
+        return fine_tune(denoiser, photo(), {name: scale * tensor for name, tensor in target.items()}, tune=tune)[1]
+
+    history, scaled = run(1), run(scale)
+    assert scaled.losses == pytest.approx(history.losses, rel=1e-2)
+    assert scaled.validation_after == pytest.approx(history.validation_after, rel=1e-2)
+    assert history.validation_after < 0.99 * history.validation_before
+
+
 def test_the_optimized_embedding_is_an_ordinary_fp32_tensor_even_if_the_target_is_not():
     target = {"cross_attn": prompt()["cross_attn"].half()}
     optimized, _ = optimize_embedding(Gaussian(), photo(), target, steps=1)

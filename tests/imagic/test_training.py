@@ -63,6 +63,15 @@ def test_the_mean_loss_is_minimized_by_adam():
     torch.testing.assert_close(weights[1].detach(), torch.tensor([4.75]))
 
 
+def test_each_parameter_s_learning_rate_counts_in_its_own_unit():
+    """At every step: under gradients that never change, however large, each of Adam's is the rate times the unit."""
+    weights = [torch.zeros(2, requires_grad=True), torch.zeros(1, requires_grad=True)]
+    losses = lambda: torch.stack([weights[0].sum(), weights[1].sum() * 1e4])  # noqa: E731
+    list(train(weights, lambda: [(losses(), torch.zeros(2, 1))], 2, 4, 0.1, "constant", units=[1e-3, 20.0]))
+    torch.testing.assert_close(weights[0].detach(), torch.tensor([-4e-4, -4e-4]))
+    torch.testing.assert_close(weights[1].detach(), torch.tensor([-8.0]))
+
+
 @pytest.mark.parametrize(("schedule", "shares"), [("constant", [1, 1, 1, 1]), ("cosine", [1, 0.853553, 0.5, 0.146447])])
 def test_the_learning_rate_stays_or_falls_to_zero_along_half_a_cosine(schedule, shares):
     """Under a gradient that never changes, each of Adam's steps is the learning rate at that step."""

@@ -7,7 +7,6 @@ from PIL import Image
 from scripts import workflow
 from scripts.client import Event
 from scripts.progress import Progress
-from scripts.strip import GAP, PANEL, strip
 
 GRAPH = {"1": {"_meta": {"title": "Tune"}, "inputs": {"steps": 9}}, "2": {"_meta": {"title": "Save"}, "inputs": {}}}
 
@@ -38,14 +37,6 @@ def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert "100/100" in lines[-1]
-
-
-def test_a_strip_shows_all_pictures_from_left_to_right():
-    colours = ("red", "green", "blue")
-    sheet = strip([(colour, Image.new("RGB", (16, 16), colour)) for colour in colours], "three colours")
-    centres = [GAP + PANEL // 2 + n * (PANEL + GAP) for n in range(3)]
-    found = [sheet.getpixel((x, sheet.height // 2)) for x in centres]
-    assert found == [Image.new("RGB", (1, 1), colour).getpixel((0, 0)) for colour in colours]
 
 
 def test_the_demo_takes_a_phones_photo_and_a_deep_one(tmp_path):

@@ -1,4 +1,4 @@
-"""The methods side by side. Each is one function over (studio, pair), with one setting for all pairs."""
+"""The methods side by side. Each is one function over (studio, pair), with one setting for all pairs and models."""
 
 import inspect
 import os
@@ -6,10 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ..outcome import Outcome
-from . import autoencoder, ddim_inversion, default, further_target, paper, peer, sdedit
+from . import (
+    autoencoder,
+    ddim_inversion,
+    default,
+    flowedit,
+    further_target,
+    inpaint,
+    instant,
+    ledits,
+    paper,
+    peer,
+    sdedit,
+)
 
 CEILING = "autoencoder"  # no method, but judged as one
-SLOW_SUBSET = 30  # pairs, the first six of each kind
+SLOW_SUBSET = 30  # pairs, the first five of each kind
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class Method:
         keeps: and to keep the photo and to pick.
         like: the method whose outcomes these are, reported at another dial.
         swept: its dial is turned through, so that there is something to choose.
+        models: on which it runs, None for all.
     """
 
     edit: Callable[..., Outcome]
@@ -37,6 +50,7 @@ class Method:
     keeps: bool = False
     like: str | None = None
     swept: bool = True
+    models: tuple[str, ...] | None = None
 
 
 _DEFAULT = Method(
@@ -60,9 +74,20 @@ METHODS = {
         swept=False,
     ),
     "pick": replace(_DEFAULT, title="default, eta picked by Pick Edit", headline=default.PICKED, like="default"),
+    "instant": Method(
+        instant.edit,
+        "a caption of the photo, no training",
+        instant.settings(),
+        headline=instant.HEADLINE,
+        keeps=True,
+        development=None,
+    ),
+    "flowedit": Method(flowedit.edit, "FlowEdit", flowedit.SETTINGS, development=None),
+    "ledits": Method(ledits.edit, "LEDITS++", ledits.SETTINGS, models=("demo",), development=None),
+    "inpaint": Method(inpaint.edit, "inpainting the found region", inpaint.settings(), keeps=True, development=None),
     "paper": Method(paper.edit, "the paper's recipe", paper.SETTINGS, bench=SLOW_SUBSET, development=5, trains=True),
     "sdedit": Method(sdedit.edit, "SDEdit", sdedit.SETTINGS, development=None),
-    "ddim_inversion": Method(ddim_inversion.edit, "DDIM inversion", development=None),
+    "ddim_inversion": Method(ddim_inversion.edit, "inversion", development=None),
 }
 
 
@@ -70,8 +95,14 @@ def available() -> dict[str, Method]:
     """The methods that can run here: with PEER set, the diffusers community pipeline as well."""
     if path := os.environ.get("PEER"):
         settings = peer.settings(path)
-        return METHODS | {"peer": Method(peer.edit, "diffusers community pipeline", settings, bench=SLOW_SUBSET)}
+        rival = Method(peer.edit, "diffusers community pipeline", settings, bench=SLOW_SUBSET, models=("demo",))
+        return METHODS | {"peer": rival}
     return METHODS
+
+
+def on(model: str, known: dict[str, Method]) -> dict[str, Method]:
+    """Those that run on a model."""
+    return {name: method for name, method in known.items() if method.models is None or model in method.models}
 
 
 def source(method: Method) -> str:

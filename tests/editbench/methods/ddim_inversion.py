@@ -1,7 +1,9 @@
-"""DDIM inversion (arXiv 2105.05233): the noise that gives the photo, sampled again under the target text."""
+"""Inversion (arXiv 2105.05233): the noise that gives the photo, sampled again under the target text.
+
+DDIM inversion of a diffusion model; of a flow model the same along its own path (arXiv 2410.10792, uncontrolled).
+"""
 
 from ..outcome import Outcome
-from ..studio import STEPS
 
 
 def edit(studio, pair) -> Outcome:
@@ -10,8 +12,7 @@ def edit(studio, pair) -> Outcome:
     texts = {"no text": "", "source caption": pair.edit.source_caption, "target text": pair.edit.target_caption}
     for dial, text in texts.items():
         with studio.measured(outcome.sample(dial)):
-            studio.scheduler.set_timesteps(STEPS)
             noise = studio.invert(studio.encode(pair.source), studio.text(text))
-            clean = studio.denoise(noise, studio.text(pair.edit.target_caption), STEPS)
+            clean = studio.denoise(noise, studio.text(pair.edit.target_caption), studio.levels())
             outcome.pictures[dial] = studio.decode(clean)
     return outcome

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from diffusers import DDIMScheduler
 from PIL import Image
 from torch import nn
 
@@ -34,12 +35,15 @@ def edit(studio, pair) -> Outcome:
     # It trains the weights it is given in place, and draws its noise from the global generator.
     unet = copy.deepcopy(studio.pipeline.unet)
     studio.meter.watch(unet)
+    # DDIM from pure noise to no noise, as all others sample here.
+    ends = {"timestep_spacing": "trailing", "set_alpha_to_one": True}
+    scheduler = DDIMScheduler.from_config(studio.pipeline.scheduler.config, **ends)
     pipeline = module(os.environ["PEER"]).ImagicStableDiffusionPipeline(
-        vae=_ScaledAutoencoder(studio.pipeline.vae),
+        vae=ScaledAutoencoder(studio.pipeline.vae),
         text_encoder=studio.pipeline.text_encoder,
         tokenizer=studio.pipeline.tokenizer,
         unet=unet,
-        scheduler=studio.scheduler,
+        scheduler=scheduler,
         safety_checker=None,
         feature_extractor=None,
     )
@@ -72,7 +76,7 @@ def module(path: str):
     return module
 
 
-class _ScaledAutoencoder(nn.Module):
+class ScaledAutoencoder(nn.Module):
     """The demo model's autoencoder with the interface and scale of Stable Diffusion's, which the pipeline expects."""
 
     def __init__(self, vae: nn.Module):

@@ -55,8 +55,6 @@ class Workbench:
     def tune(self, conditioning: list, tune: str, **changes) -> dict:
         inputs = self.defaults("ImagicFineTuneUNet") | {"tune": tune}
         inputs |= {"model": self.model, "latent": self.latent, "conditioning": conditioning}
-        if not tune.startswith("LoRA"):  # in the range that the tooltip names; massive channels magnify each step
-            inputs |= {"steps": 2, "learning_rate": 5e-6, "schedule": "constant"}
         return self.nodes["ImagicFineTuneUNet"]().tune(**{**inputs, **changes})
 
     def defaults(self, node: str) -> dict:

@@ -1,0 +1,139 @@
+"""What a worker is: a model that was loaded once, and the rows that it edits with it."""
+
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path, PureWindowsPath
+
+from PIL import Image
+
+from .. import picture_file
+from ..checks import one_line, quoted
+from . import method
+from .manifest import BadRow, Row
+from .results import DONE, FAILED, LONGEST, Result
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A row that was tried, and the files that came of it, by their names in the output folder."""
+
+    result: Result
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class NoWorker(ValueError):
+    """A worker that cannot begin, for a reason that all of them would have."""
+
+
+def failed(row: Row | BadRow, error: str, seconds: float = 0.0) -> Finished:
+    """A row of which nothing came."""
+    return Finished(Result(row.number, row.output, FAILED, seconds, error=error, key=row.key))
+
+
+class Editor:
+    """Edits rows one by one. What it learned of a photo serves the rows after it that start from the same text.
+
+    Args:
+        folder: of the manifest, beside which its paths are.
+        output: where earlier runs may have left edit files.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, output: Path):
+        self._settings, self._folder, self._output = settings, folder, output
+        self._pipeline = method.load(settings)
+        self._learned: tuple[tuple[str, str], method.Learned] | None = None
+
+    def edit(self, row: Row, photo: bytes | None = None, mask: bytes | None = None) -> Finished:
+        """One row. Whatever is wrong with it, and whatever goes wrong, is in the result.
+
+        Args:
+            photo, mask: their files' contents, where they were read elsewhere.
+        """
+        start = time.perf_counter()
+        method.forget_peak()
+        try:
+            return self._edit(row, photo, mask, start)
+        except Exception as error:
+            return failed(row, explain(error), time.perf_counter() - start)
+
+    def _edit(self, row: Row, photo: bytes | None, mask: bytes | None, start: float) -> Finished:
+        image = picture("photo", row.photo, self._folder, photo)
+        region = picture("mask", row.mask, self._folder, mask) if row.mask else None
+        if region is not None and region.size != image.size:
+            sizes = [f"{width} x {height}" for width, height in (region.size, image.size)]
+            raise ValueError(f"mask is {sizes[0]} and the photo {sizes[1]}: draw it at the photo's size.")
+        learned, cost = self._learn(row, image)
+        drawn = method.draw(learned, row, image, region, self._settings)
+        files, name = {row.output: encode(drawn.picture, row.output)}, ""
+        if self._settings.save_edits and not self._settings.instant:
+            name = self._edit_name(row)
+            if not learned.kept:
+                files[name] = method.to_bytes(learned)
+                learned.kept = True
+        result = Result(
+            number=row.number,
+            output=row.output,
+            status=DONE,
+            seconds=time.perf_counter() - start,
+            evaluations=cost + drawn.evaluations,
+            alignment=drawn.alignment,
+            fidelity=drawn.fidelity,
+            peak_mib=method.peak(),
+            edit=name,
+            key=row.key,
+        )
+        return Finished(result, files)
+
+    def _learn(self, row: Row, photo: Image.Image) -> tuple[method.Learned, int]:
+        """What is known of the row's photo, and the evaluations that it took to learn it now."""
+        key = row.photo, row.anchor
+        if self._learned is not None and self._learned[0] == key:
+            return self._learned[1], 0
+        self._learned = None  # before another takes its place in memory
+        kept = self._output / self._edit_name(row)
+        if self._settings.save_edits and not self._settings.instant and kept.is_file():
+            learned, cost = method.from_file(kept, self._pipeline), 0
+        else:
+            learned = method.learn(self._pipeline, photo, row, self._settings)
+            cost = learned.evaluations
+        self._learned = key, learned
+        return learned, cost
+
+    def _edit_name(self, row: Row) -> str:
+        key = blake2b(f"{row.photo}\n{row.anchor}".encode(), digest_size=6).hexdigest()
+        return f"edits/{PureWindowsPath(row.photo).stem}-{key}.safetensors"
+
+
+def picture(what: str, path: str, folder: Path, content: bytes | None = None) -> Image.Image:
+    """A picture of the manifest, upright, RGB, in sRGB.
+
+    Raises:
+        ValueError: it is not there or is none.
+    """
+    content = read_file(what, path, folder) if content is None else content
+    return picture_file.read(io.BytesIO(content), f"{what} {quoted(path)}")
+
+
+def read_file(what: str, path: str, folder: Path) -> bytes:
+    """A file of the manifest. Raises ValueError if it is not there."""
+    try:
+        return (folder / path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{what} {quoted(path)} cannot be read ({error.strerror}): correct its path.") from None
+
+
+def encode(image: Image.Image, name: str) -> bytes:
+    """The file of a picture, in the format that its name says."""
+    file = io.BytesIO()
+    picture_file.write(image, file, Image.registered_extensions()[PureWindowsPath(name).suffix.lower()])
+    return file.getvalue()
+
+
+def explain(error: Exception) -> str:
+    """An error as a sentence of a results table: our own as they are, others with their kind."""
+    text = one_line(str(error), LONGEST)
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text or 'no message'}"

@@ -1,0 +1,207 @@
+"""The list of edits to make: a CSV or JSONL file, read row by row, so that its length takes no memory."""
+
+import csv
+import json
+import ntpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TextIO
+
+from .. import checks
+
+ETA = (-2, 3)  # as the nodes and `imagic.diffusers` have it
+FORMATS = (".png", ".jpg", ".jpeg", ".webp")  # of the pictures that come out
+COLUMNS = ("photo", "sentence", "caption", "mask", "seed", "strength", "output")
+LONGEST_LINE = 1_000_000  # characters; a longer one is no row of text
+
+
+class NotAManifest(ValueError):
+    """A file that cannot be read as a manifest."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One edit to make. Paths are as the manifest has them, beside its own folder where they are relative."""
+
+    number: int  # 1 is the first row below the heading
+    photo: str
+    sentence: str  # what the finished photo shows
+    caption: str = ""  # what the photo shows now
+    mask: str = ""  # a picture of the photo's size, white where the photo may change
+    seed: int = 0
+    strength: float = 1.2  # eta: 0 is the photo itself, 1 the sentence
+    output: str = ""  # the picture's name in the output folder
+    more: Mapping[str, str] = field(default_factory=dict)  # columns of the user's own, for workflows of ComfyUI
+
+    @property
+    def anchor(self) -> str:
+        """The text that the photo's tuning starts from. One that starts from a caption serves every sentence."""
+        return self.caption or self.sentence
+
+    @property
+    def key(self) -> str:
+        """Twelve characters that stand for all that the row asks for, and not for where it stands."""
+        asked = {name: getattr(self, name) for name in COLUMNS} | {"more": dict(self.more)}
+        return blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be done, and the sentence that says what to change."""
+
+    number: int
+    error: str
+    output: str = ""
+
+    @property
+    def key(self) -> str:
+        return blake2b(f"{self.number} {self.error}".encode(), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A file of rows, and what is true of rows that do not say otherwise.
+
+    Args:
+        path: CSV with a heading, or JSONL, one object a line; UTF-8. Its name ends in .csv or .jsonl.
+        more: columns beside `COLUMNS` that are known.
+        seed, strength: of rows that have none.
+    """
+
+    path: Path
+    more: frozenset[str] = frozenset()
+    seed: int = Row.seed
+    strength: float = Row.strength
+
+    def __iter__(self) -> Iterator[Row | BadRow]:
+        """The rows, one after the other. Photos and masks are not looked at yet.
+
+        Raises:
+            NotAManifest: the file cannot be read, or its heading has columns that nobody knows.
+        """
+        path, kinds = self.path, {".csv": _csv, ".jsonl": _jsonl}
+        if path.suffix.lower() not in kinds:
+            raise NotAManifest(f"{path.name} is no manifest: give a file whose name ends in .csv or .jsonl.")
+        number = 0
+        try:
+            with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+                for number, cells in enumerate(kinds[path.suffix.lower()](file, path.name, self.more), 1):
+                    yield _row(number, cells, self)
+        except OSError as error:
+            raise NotAManifest(f"{path} cannot be read ({error.strerror}): correct its path.") from None
+        if not number:
+            raise NotAManifest(f"{path.name} has no rows: write one for each picture.")
+
+
+def _csv(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
+    csv.field_size_limit(LONGEST_LINE)
+    rows = csv.reader(file)
+    heading = [cell.strip().lower() for cell in next(rows, [])]
+    _check_columns(f"The heading of {name}", heading, more)
+    while True:
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield f"It cannot be read as CSV ({error}): put quotes around texts with commas, and double quotes in them."
+            continue
+        if not cells:
+            continue
+        if len(cells) > len(heading):
+            yield f"It has {len(cells)} cells and the heading {len(heading)}: put quotes around texts with commas."
+            continue
+        yield dict(zip(heading, cells, strict=False))
+
+
+def _jsonl(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
+    while line := file.readline(LONGEST_LINE):
+        if not line.strip():
+            continue
+        try:
+            cells = json.loads(line)
+        except (ValueError, RecursionError):
+            yield "It is no JSON: write one object a line."
+            continue
+        if not isinstance(cells, dict):
+            yield 'It is no JSON object: write {"photo": ..., "sentence": ...}.'
+            continue
+        try:
+            _check_columns("The row", list(cells), more)
+        except NotAManifest as error:
+            yield str(error)
+            continue
+        yield cells
+
+
+def _check_columns(what: str, columns: list[str], more: frozenset[str]) -> None:
+    unknown = [name for name in columns if name not in COLUMNS and name not in more]
+    known = ", ".join((*COLUMNS, *sorted(more)))
+    if unknown:
+        raise NotAManifest(f"{what} has a column {checks.shown(unknown[0])}: the columns are {known}.")
+    missing = [name for name in COLUMNS[:2] if name not in columns]
+    if missing:
+        raise NotAManifest(f"{what} has no column {missing[0]}: the columns are {known}.")
+
+
+def _row(number: int, cells: dict[str, Any] | str, manifest: Manifest) -> Row | BadRow:
+    if isinstance(cells, str):
+        return BadRow(number, cells)
+    try:
+        photo, sentence = _text(cells, "photo"), _text(cells, "sentence")
+        for name, value in {"photo": photo, "sentence": sentence}.items():
+            if not value:
+                raise ValueError(f"{name} is empty: fill it in.")
+        output = _text(cells, "output") or f"{ntpath.splitext(ntpath.basename(photo))[0]}-{number}.png"
+        _check_output(output)
+        return Row(
+            number=number,
+            photo=photo,
+            sentence=sentence,
+            caption=_text(cells, "caption"),
+            mask=_text(cells, "mask"),
+            seed=checks.integer("seed", _number(cells, "seed", int, manifest.seed), *checks.SEEDS),
+            strength=checks.number("strength", _number(cells, "strength", float, manifest.strength), *ETA),
+            output=output,
+            more={name: _text(cells, name) for name in sorted(manifest.more) if name in cells},
+        )
+    except ValueError as error:
+        output = cells.get("output")
+        return BadRow(number, str(error), output if isinstance(output, str) else "")
+
+
+def _text(cells: Mapping[str, Any], name: str) -> str:
+    value = cells.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, bool | dict | list):
+        raise ValueError(f"{name} is {checks.shown(value)}: give it a text.")
+    text = str(value).strip()
+    if "\0" in text or "\ufffd" in text:
+        raise ValueError(f"{name} holds characters that are no text: save the manifest as UTF-8.")
+    return text
+
+
+def _number(cells: Mapping[str, Any], name: str, kind: type, default: float) -> Any:
+    """What a cell says, as a number where it is one."""
+    text = _text(cells, name)
+    if not text:
+        return default
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
+
+def _check_output(name: str) -> None:
+    """Raises ValueError unless a picture can be written under this name, inside the output folder."""
+    # Not by pathlib, which keeps every name that it has seen. Windows' rules are the stricter ones.
+    parts = name.replace("\\", "/").split("/")
+    if ntpath.splitdrive(name)[0] or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(f"output is {checks.shown(name)}: give a name inside the output folder.")
+    if ntpath.splitext(name)[1].lower() not in FORMATS:
+        raise ValueError(f"output is {checks.shown(name)}: end it in one of {', '.join(FORMATS)}.")
+    if not name.isprintable() or any(part.startswith(".imagic-") for part in parts):
+        raise ValueError(f"output is {checks.shown(name)}: choose another name.")

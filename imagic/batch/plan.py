@@ -1,0 +1,183 @@
+"""Which rows are to be done, in which order: those that share a tuning one after the other, wherever they stand.
+
+The plan is an SQLite database in a file without a name, which goes with the process: a million rows take a few hundred
+megabytes of the disk for temporary files, and none of memory.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from itertools import groupby
+from pathlib import Path
+
+from ..whole_file import NotWritten
+from . import results
+from .manifest import BadRow, Manifest, Row
+
+MOST = 8  # rows of a unit: more of one photo are spread, and their tuning is learned once for each unit at most
+
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE past (key TEXT PRIMARY KEY, output TEXT, error TEXT) WITHOUT ROWID;
+CREATE TABLE names (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE photos (photo TEXT PRIMARY KEY, first INTEGER) WITHOUT ROWID;
+CREATE TABLE anchors (photo TEXT, anchor TEXT, first INTEGER, PRIMARY KEY (photo, anchor)) WITHOUT ROWID;
+CREATE TABLE todo (photo INTEGER, anchor INTEGER, number INTEGER, row TEXT, PRIMARY KEY (photo, anchor, number))
+    WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several parts of a manifest, which other processes or machines do. Photos are never split."""
+
+    index: int = 1  # 1 .. count
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read "3/8". Raises ValueError if it is none."""
+        index, slash, count = text.partition("/")
+        if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+            raise ValueError(f"--shard is {text!r}: give it a part and their number, 1/8 to 8/8 for instance.")
+        return cls(int(index), int(count))
+
+    def has(self, photo: str) -> bool:
+        digest = blake2b(photo.encode("utf-8", "replace"), digest_size=8).digest()
+        return int.from_bytes(digest, "big") % self.count == self.index - 1
+
+    @property
+    def table(self) -> str:
+        """The name of its results table."""
+        return "results.csv" if self.count == 1 else f"results-{self.index}-of-{self.count}.csv"
+
+
+WHOLE = Shard()
+
+
+@dataclass
+class Counts:
+    """How many rows a plan has met."""
+
+    total: int = 0  # of this shard
+    done: int = 0  # before, by a run that ended or was killed
+    bad: int = 0
+    todo: int = 0
+
+
+class Plan:
+    """The rows of a manifest that are to be done by one shard, on disk. `with` closes it.
+
+    Args:
+        output: the folder of the results. What its tables call done is done if the picture is still there.
+
+    Raises:
+        NotAManifest: it cannot be read.
+        NotWritten: the disk for temporary files is full.
+    """
+
+    def __init__(self, manifest: Manifest, output: Path, shard: Shard = WHOLE):
+        self.counts = Counts()
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._output, self._shard = output, shard
+        try:
+            self._database.executescript(_TABLES)
+            with closing(self._database.cursor()) as cursor:
+                cursor.execute("BEGIN")
+                self._remember(cursor)
+                for row in manifest:
+                    self._add(cursor, row)
+                cursor.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self.close()
+            raise NotWritten(f"The disk for temporary files cannot hold the plan ({error}): set TMPDIR.") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Plan":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def bad_rows(self) -> Iterator[BadRow]:
+        """Rows that cannot be done, less those that a table already says the same of."""
+        for number, text in self._database.execute("SELECT number, row FROM todo WHERE photo = 0 ORDER BY number"):
+            error, output = json.loads(text)
+            yield BadRow(number, error, output)
+
+    def units(self) -> Iterator[list[Row]]:
+        """Rows to do, `MOST` at a time at most, those of a unit with one photo and one anchor."""
+        rows = self._database.execute(
+            "SELECT photo, anchor, row FROM todo WHERE photo > 0 ORDER BY photo, anchor, number"
+        )
+        for _, group in groupby(rows, key=lambda row: row[:2]):
+            unit = []
+            for _, _, text in group:
+                unit.append(Row(**json.loads(text)))
+                if len(unit) == MOST:
+                    yield unit
+                    unit = []
+            if unit:
+                yield unit
+
+    def failed_before(self, key: str, error: str) -> bool:
+        """Whether a table already says that this row failed for this reason."""
+        found = self._database.execute("SELECT error FROM past WHERE key = ?", (key,)).fetchone()
+        return found is not None and found[0] == error
+
+    def _remember(self, cursor: sqlite3.Cursor) -> None:
+        """What the tables say, of this and of other shards; the last word on a row counts."""
+        for table in sorted(self._output.glob("results*.csv")):
+            for result in results.read(table):
+                error = result.error if result.status == results.FAILED else None
+                if error is None or not self._done(cursor, result.key):
+                    cursor.execute("REPLACE INTO past VALUES (?, ?, ?)", (result.key, result.output, error))
+
+    @staticmethod
+    def _done(cursor: sqlite3.Cursor, key: str) -> bool:
+        found = cursor.execute("SELECT error FROM past WHERE key = ?", (key,)).fetchone()
+        return found is not None and found[0] is None
+
+    def _add(self, cursor: sqlite3.Cursor, row: Row | BadRow) -> None:
+        if isinstance(row, Row):
+            row = self._named(cursor, row)
+        if not self._shard.has(row.photo if isinstance(row, Row) else str(row.number)):
+            return
+        self.counts.total += 1
+        if isinstance(row, BadRow):
+            self.counts.bad += 1
+            if not self.failed_before(row.key, results.one_line(row.error, results.LONGEST)):
+                text = json.dumps([row.error, row.output])
+                cursor.execute("INSERT INTO todo VALUES (0, 0, ?, ?)", (row.number, text))
+            return
+        if self._done(cursor, row.key) and os.path.isfile(os.path.join(self._output, row.output)):
+            self.counts.done += 1
+            return
+        self.counts.todo += 1
+        cursor.execute("INSERT OR IGNORE INTO photos VALUES (?, ?)", (row.photo, row.number))
+        cursor.execute("INSERT OR IGNORE INTO anchors VALUES (?, ?, ?)", (row.photo, row.anchor, row.number))
+        photo = cursor.execute("SELECT first FROM photos WHERE photo = ?", (row.photo,)).fetchone()[0]
+        anchor = cursor.execute(
+            "SELECT first FROM anchors WHERE photo = ? AND anchor = ?", (row.photo, row.anchor)
+        ).fetchone()[0]
+        cursor.execute("INSERT INTO todo VALUES (?, ?, ?, ?)", (photo, anchor, row.number, json.dumps(asdict(row))))
+
+    @staticmethod
+    def _named(cursor: sqlite3.Cursor, row: Row) -> Row | BadRow:
+        """The row, unless one before it has its name. Names count as equal as on systems that ignore case."""
+        name = row.output.casefold()
+        cursor.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (name, row.number))
+        first = cursor.execute("SELECT number FROM names WHERE output = ?", (name,)).fetchone()[0]
+        if first == row.number:
+            return row
+        return BadRow(row.number, f"output is also that of row {first}: give each row a name of its own.", row.output)

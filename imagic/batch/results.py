@@ -1,0 +1,129 @@
+"""The table of what became of each row: CSV, one line a row, only ever added to."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from ..checks import one_line
+from ..whole_file import NotWritten, explained
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+DONE, FAILED = "done", "failed"
+LONGEST = 400  # characters of an error
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a row."""
+
+    number: int  # of the row in the manifest
+    output: str
+    status: str  # DONE or FAILED
+    seconds: float = 0.0
+    evaluations: int = 0  # of the network on one latent, a backward pass counted as in `History.forward_equivalents`
+    alignment: float | None = None  # how much better than the photo the picture shows the sentence, see `scoring`
+    fidelity: float | None = None  # how much of the photo's structure is where it was; 1 is the photo itself
+    peak_mib: int = 0  # of the GPU's memory
+    error: str = ""  # one sentence
+    edit: str = ""  # the edit file, if it was asked for
+    key: str = ""  # of the row, see `Row.key`
+
+
+COLUMNS = tuple(field.name for field in fields(Result))
+
+
+class Table:
+    """A results table that this process alone adds to, from `with` until the end of it.
+
+    Whoever reads it, at any time, finds whole lines, but for a last one that ends nowhere if the machine itself
+    stopped; the next run takes that one away.
+
+    Raises:
+        NotWritten: another run adds to it, or the disk does not take it.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self) -> "Table":
+        with explained(self.path):
+            self._file = self.path.open("ab+", buffering=0)
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._file.close()
+                raise NotWritten(f"Another run writes to {self.path}: wait until it ends, or stop it.") from None
+            except OSError:
+                pass  # a file system without locks
+        _end_with_a_whole_line(self._file)
+        if not self._file.tell():
+            self._write(_line(COLUMNS))
+        self._file.seek(0)
+        if not self._file.read(2**16).startswith(_line(COLUMNS)):
+            self._file.close()
+            raise NotWritten(f"{self.path} has other columns than this version writes: choose another output folder.")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._file.close()
+
+    def append(self, result: Result) -> None:
+        """Add a row. It is on the disk when this returns.
+
+        Raises:
+            NotWritten: the disk does not take it; the table is as it was.
+        """
+        cells = asdict(result) | {"seconds": f"{result.seconds:.3f}", "error": one_line(result.error, LONGEST)}
+        for name in ("alignment", "fidelity"):
+            cells[name] = "" if cells[name] is None else f"{cells[name]:.6g}"
+        self._write(_line(cells.values()))
+
+    def _write(self, line: bytes) -> None:
+        end = self._file.seek(0, os.SEEK_END)
+        with explained(self.path):
+            try:
+                while line:  # a disk that is about to be full takes a part, and says so of the next
+                    line = line[self._file.write(line) :]
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(end)
+                raise
+
+
+def read(path: Path) -> Iterator[Result]:
+    """The rows of a table, one after the other; a last line that ends nowhere is left out."""
+    with path.open("rb") as file:
+        whole = (line.decode("utf-8", "replace") for line in file if line.endswith(b"\n"))
+        for cells in csv.DictReader(whole):
+            if None in cells or None in cells.values():
+                continue
+            scores = {name: float(cells[name]) if cells[name] else None for name in ("alignment", "fidelity")}
+            numbers = {name: kind(cells[name]) for name, kind in _NUMBERS.items()}
+            yield Result(**cells | scores | numbers)
+
+
+_NUMBERS = {"number": int, "seconds": float, "evaluations": int, "peak_mib": int}
+
+
+def _line(cells) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+def _end_with_a_whole_line(file) -> None:
+    """Cut off what comes after the last line's end, and stand there."""
+    end = file.seek(0, os.SEEK_END)
+    start = max(0, end - 2**16)  # lines are far shorter
+    file.seek(start)
+    rest = file.read(end - start)
+    file.truncate(start + rest.rfind(b"\n") + 1)
+    file.seek(0, os.SEEK_END)

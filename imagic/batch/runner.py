@@ -1,0 +1,114 @@
+"""A run: rows of a plan go to an engine, and what comes back goes to the disk, picture first, then its line."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..whole_file import explained, whole
+from .editor import Finished, failed
+from .manifest import Manifest, Row
+from .plan import WHOLE, Counts, Plan, Shard
+from .results import DONE, Table
+
+ASIDE = ".imagic"  # a folder in the output folder: a large folder takes long to be searched for leftovers
+
+Engine = Callable[[Iterator[list[Row]]], Iterator[Finished]]
+
+
+@dataclass
+class Outcome:
+    """What a run did. Of the plan's rows, those that an earlier run has done are in `counts` alone."""
+
+    counts: Counts
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        before = f", {self.counts.done} were done before" if self.counts.done else ""
+        failures = f", {self.failed} could not be done" if self.failed else ""
+        return f"{self.done} of {self.counts.total} pictures in {self.seconds:.0f} s{before}{failures}."
+
+
+def run(
+    manifest: Manifest,
+    output: Path,
+    engine: Engine,
+    *,
+    shard: Shard = WHOLE,
+    on_row: Callable[[Finished, Outcome], None] = lambda finished, outcome: None,
+) -> Outcome:
+    """Do all rows of a manifest that are not done yet.
+
+    Args:
+        output: a folder, made if it is not there: pictures, the results table, edit files.
+        engine: edits units of rows, in any order.
+        shard: the part of the manifest that is this process's.
+        on_row: called after every row.
+
+    Raises:
+        NotAManifest: the manifest cannot be read.
+        NotWritten: the disk is full, or another run writes there. What was done is done.
+    """
+    with explained(output):
+        (output / ASIDE).mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    with Table(output / shard.table) as table, Plan(manifest, output, shard) as plan:
+        outcome = Outcome(plan.counts)
+        bad = (failed(row, row.error) for row in plan.bad_rows())
+        outcome.failed = plan.counts.bad
+        for finished in bad:
+            table.append(finished.result)
+            on_row(finished, outcome)
+        with closing(_worked(engine, plan)) as worked:
+            for finished in worked:
+                keep(finished, output, table, plan)
+                outcome.done += finished.result.status == DONE
+                outcome.failed += finished.result.status != DONE
+                outcome.seconds = time.monotonic() - start
+                on_row(finished, outcome)
+        outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def _worked(engine: Engine, plan: Plan) -> Iterator[Finished]:
+    """The engine's rows; where there are none to do, no model is loaded."""
+    if plan.counts.todo:
+        yield from engine(plan.units())
+
+
+def keep(finished: Finished, output: Path, table: Table, plan: Plan) -> None:
+    """Write a row's files, then its line: a line says that its picture is whole.
+
+    Raises:
+        NotWritten: the disk is full, or refuses.
+    """
+    for name, content in finished.files.items():
+        path = output / name
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path, output / ASIDE) as unfinished:
+            unfinished.write_bytes(content)
+    result = finished.result
+    if result.status == DONE or not plan.failed_before(result.key, result.error):
+        table.append(result)
+
+
+def progress(finished: Finished, outcome: Outcome) -> None:
+    """A line on a terminal that tells how far the run is; elsewhere a line for each row that failed."""
+    result, counts = finished.result, outcome.counts
+    if result.error:
+        print(f"Row {result.number}: {result.error}", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        tried = outcome.done + outcome.failed - counts.bad
+        left = outcome.seconds / max(1, tried) * (counts.todo - tried)
+        print(
+            f"\r{counts.done + outcome.done} of {counts.total} done, {outcome.failed} failed, "
+            f"{left / 60:.0f} min left ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,139 @@
+"""A benchmark from its pairs to its report: every method is a batch, so that it can be stopped and goes on."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..batch import results, runner
+from ..batch.editor import Finished, NoWorker, picture
+from ..batch.manifest import Manifest, Row
+from ..batch.settings import PEERS, Settings, keep
+from ..whole_file import whole
+from . import paper, report
+from .metrics import Metrics
+from .pairs import Pair
+
+METHODS = "default", "instant", "paper", *PEERS
+PUBLISHED = "the paper's own pictures"
+
+EngineOf = Callable[[Settings, Path, Path], runner.Engine]
+
+
+def run(
+    benchmark: str,
+    pairs: Sequence[Pair],
+    output: Path,
+    settings: Settings,
+    engine_of: EngineOf,
+    metrics: Metrics,
+    methods: Sequence[str] = METHODS,
+    on_row: Callable[[Finished, runner.Outcome], None] = lambda finished, outcome: None,
+) -> dict[str, Any]:
+    """Edit all pairs by each method, measure them and write RESULTS.md, results.json and contact sheets.
+
+    Args:
+        settings: of all methods but for what makes each.
+        engine_of: an engine for settings, the folder of the manifest and that of the pictures.
+
+    Returns:
+        What results.json holds.
+
+    Raises:
+        NotWritten: the disk is full. What was done is done.
+        NoWorker: the model cannot be loaded, or none of the methods runs on it.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    pictures: dict[str, dict[str, Path]] = {}
+    notes = [f"Not measured, since it is missing: {missing}" for missing in metrics.missing]
+    unfit = None
+    for method in methods:
+        chosen = [pair for pair in pairs if pair.caption] if method == "instant" else list(pairs)
+        if not chosen:
+            notes.append(f"Not run: {method}, which needs captions of the photos; give --captions.")
+            continue
+        folder = output / method
+        try:
+            costs = _edit(chosen, folder, _settings(settings, method), engine_of, method, on_row)
+        except NoWorker as reason:
+            if method not in PEERS:
+                raise
+            unfit = reason
+            notes.append(f"Not run: {method}. {reason}")
+            continue
+        pictures[method] = {name: folder / f"{name}.png" for name in costs}
+        found[method] = _measured(metrics, chosen, pictures[method], costs, output / f"{method}.json")
+        if method in PEERS:
+            from ..diffusers.peers import ABOUT
+
+            notes.append(f"{method}: {ABOUT[method]}")
+        if len(costs) < len(chosen):
+            failed = len(chosen) - len(costs)
+            notes.append(f"{failed} pairs could not be edited by {method}: {folder / 'results.csv'} says why.")
+    if unfit and not found:
+        raise unfit
+    published = {pair.name: pair.published for pair in pairs if pair.published}
+    if published:
+        pictures[PUBLISHED] = published
+        chosen = [pair for pair in pairs if pair.published]
+        found[PUBLISHED] = _measured(metrics, chosen, published, {}, output / "published.json")
+    summaries = {name: report.summary(each) for name, each in found.items()}
+    about = f"{len(pairs)} pairs with {settings.model}, {settings.num_inference_steps} sampling steps."
+    content = {"about": about, "notes": notes, "summary": summaries, "pairs": found}
+    report.write(output, report.markdown(benchmark, about, summaries, notes), content)
+    report.sheets(output, pairs, pictures)
+    return content
+
+
+def _settings(settings: Settings, method: str) -> Settings:
+    if method == "instant":
+        return replace(settings, instant=True)
+    return replace(settings, recipe=method)
+
+
+def _edit(
+    pairs: Sequence[Pair], folder: Path, settings: Settings, engine_of: EngineOf, method: str, on_row: Callable
+) -> dict[str, dict[str, float]]:
+    """Seconds and memory of each pair that could be edited."""
+    folder.mkdir(parents=True, exist_ok=True)
+    keep(settings, folder)
+    path = folder / "manifest.jsonl"
+    with whole(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        for pair in pairs:
+            row = {"photo": str(pair.photo.absolute()), "sentence": pair.target, "output": f"{pair.name}.png"}
+            if method in ("instant", "ledits") and pair.caption:
+                row["caption"] = pair.caption
+            file.write(json.dumps(row) + "\n")
+    strength = paper.ETA if method == "paper" else Row.strength
+    engine = engine_of(settings, folder.absolute(), folder.absolute())
+    runner.run(Manifest(path, strength=strength), folder, engine, on_row=on_row)
+    costs = {}
+    for result in results.read(folder / "results.csv"):
+        if result.status == results.DONE:
+            costs[result.output.removesuffix(".png")] = {"seconds": result.seconds} | (
+                {"peak_mib": result.peak_mib} if result.peak_mib else {}
+            )
+    return costs
+
+
+def _measured(
+    metrics: Metrics, pairs: Sequence[Pair], pictures: Mapping[str, Path], costs: Mapping[str, dict], kept: Path
+) -> dict[str, dict[str, float]]:
+    """Figures of each pair; those that an earlier run has measured are in a file."""
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    for pair in pairs:
+        if pair.name not in pictures:
+            continue
+        path = pictures[pair.name]
+        stamp = f"{path.stat().st_mtime_ns} {sorted(metrics.missing)}"
+        if known.get(pair.name, {}).get("stamp") != stamp:
+            edit, photo = (picture("photo", str(each.absolute()), Path()) for each in (path, pair.photo))
+            figures = metrics.of(edit, photo, pair.target, pair.mask)
+            known[pair.name] = {"stamp": stamp, "figures": figures}
+    with whole(kept) as unfinished:
+        unfinished.write_text(json.dumps(known), encoding="utf-8")
+    return {
+        pair.name: known[pair.name]["figures"] | costs.get(pair.name, {}) for pair in pairs if pair.name in pictures
+    }

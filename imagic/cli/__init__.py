@@ -1,0 +1,73 @@
+"""The command `imagic`: a table of subcommands, each a module that is imported when it is asked for.
+
+A subcommand's module has
+
+    add_arguments(parser: argparse.ArgumentParser) -> None
+    run(options: argparse.Namespace) -> int                     # the exit status
+
+and a docstring that its help starts with; if it likes, a USAGE in the place of the one with every option. What is heavy
+it imports inside of `run`, so that its help comes at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "edit": "edit one photo by a sentence",
+    "apply": "draw from an edit that was saved: other strengths, seeds and sentences, no training",
+    "batch": "edit many photos, from a table of photos and sentences",
+    "bench": "measure edits on TEdBench or PIE-Bench",
+}
+USAGE = "imagic COMMAND ... (imagic COMMAND --help tells more)"
+# Exit statuses. A subcommand may have further ones of its own.
+DONE, FAILED, MISUSED, STOPPED = 0, 1, 2, 130
+EXPECTED = (ValueError, OSError, ImportError)  # whose words are a sentence for the user
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C.
+
+    Args:
+        arguments: of the command line; default: `sys.argv`'s.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] not in COMMANDS:
+        return _explain(arguments)
+    name, *rest = arguments
+    command = import_module(f".{name}", __name__)
+    parser = argparse.ArgumentParser(
+        f"imagic {name}",
+        usage=getattr(command, "USAGE", None),
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(parser)
+    options = parser.parse_args(rest)
+    try:
+        return command.run(options)
+    except ModuleNotFoundError as error:
+        print(f"imagic: {error.name} is missing: install it with pip.", file=sys.stderr)
+        return FAILED
+    except EXPECTED as error:
+        print(f"imagic: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("imagic: stopped.", file=sys.stderr)
+        return STOPPED
+
+
+def _explain(arguments: list[str]) -> int:
+    """What there is, for `--help` and for whoever names no command."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {what}" for name, what in COMMANDS.items()]
+    parser = argparse.ArgumentParser(
+        "imagic",
+        usage=USAGE,
+        description="Edit a photo by one sentence (Imagic, arXiv 2210.09276).\n\ncommands:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, help=argparse.SUPPRESS)
+    parser.parse_args(arguments)
+    return MISUSED

@@ -1,0 +1,53 @@
+"""Draw from an edit that was saved: another strength, seed or sentence. Nothing is trained.
+
+The file is one that `imagic edit --save-edit`, `ImagicEdit.save` or ComfyUI's Save Imagic Edit wrote, and the model
+the one it was learned with. ComfyUI's may hold a small picture of the photo alone: then give --photo as well.
+
+examples:
+  imagic apply dog.safetensors --model sd15.safetensors --strength 1.4 --photo dog.jpg -o more.png
+  imagic apply dog.safetensors "a dog wearing a crown" --model sd15.safetensors -o crown.png
+
+exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C
+"""
+
+import argparse
+from pathlib import Path
+
+from . import arguments, files
+
+USAGE = "imagic apply EDIT [SENTENCE] --model NAME [-o FILE] [options]"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("edit", type=Path, help="the file of the edit")
+    parser.add_argument("sentence", nargs="?", help="what the finished photo shows (default: as it was learned)")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="the picture to write (default: EDIT.png, here)"
+    )
+    arguments.add_model(parser)
+    drawing = arguments.add_sampling(parser)
+    drawing.add_argument(
+        "--photo",
+        type=Path,
+        metavar="FILE",
+        help="the photo, to put the edit into at its full size (default: as drawn)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    arguments.check_sentence(options.sentence)
+    output = options.output or Path(f"{options.edit.stem}.png")
+    if not options.edit.is_file():
+        raise ValueError(f"There is no file {str(options.edit)!r}: check its path.")
+    photo = None if options.photo is None else files.read_photo(options.photo)
+    kind = files.check_output(output, options.photo)
+    drawing = arguments.sampling(options)
+    pipeline = arguments.load(options)
+
+    from ..diffusers import ImagicEdit
+
+    edit = ImagicEdit.load(options.edit, pipeline, photo)
+    picture = arguments.draw(edit, options.sentence, drawing, photo)
+    files.write_picture(picture, output, kind)
+    print(output)
+    return 0

@@ -1,0 +1,51 @@
+"""Work with a caller's pipeline, and give it back as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from diffusers import DiffusionPipeline
+from torch import Tensor, nn
+
+from ..frozen import frozen
+from .denoiser import DiffusersDenoiser
+from .families import family_of
+
+
+@contextmanager
+def borrowed(pipeline: DiffusionPipeline, latent: Tensor) -> Iterator[DiffusersDenoiser]:
+    """The pipeline as a denoiser that can be trained through, put back as it was.
+
+    Args:
+        latent: of the photo, [1, C, ...]; some schedulers shift their levels by its size.
+
+    Raises:
+        ValueError: Imagic does not know the pipeline's network or its scheduler.
+    """
+    network = family_of(pipeline).network
+    with torch.inference_mode(False), torch.enable_grad(), frozen(network), _interpreted(network):
+        yield DiffusersDenoiser(pipeline, latent.shape[-2:])
+
+
+@contextmanager
+def _interpreted(network: nn.Module) -> Iterator[None]:
+    """Inside, modules that were compiled in place run as written: a compiled one does not see hooks added since."""
+    compiled = {module: call for module in network.modules() if (call := module._compiled_call_impl) is not None}
+    try:
+        for module in compiled:
+            module._compiled_call_impl = None
+        yield
+    finally:
+        for module, call in compiled.items():
+            module._compiled_call_impl = call
+
+
+def weight_of(network: nn.Module, name: str) -> Tensor:
+    """A weight of a network by its name in `state_dict`, wherever it waits.
+
+    Of layers that accelerate offloads one by one, the network itself has empty weights, on "meta".
+    """
+    layer, _, kind = name.rpartition(".")
+    module = network.get_submodule(layer)
+    weight = getattr(module, kind)
+    return (module._hf_hook.weights_map[kind] if weight.is_meta else weight).detach()

@@ -1,0 +1,50 @@
+"""Captions as CLIP's token ids, without CLIP's tokenizer: every word the model knows is one token there."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+# A wheel has the weights beside this file. In a clone they are where the nodes and their training have them.
+_IN_WHEEL = Path(__file__).parent / "demo_model"
+MODEL = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).parents[2] / "demo" / "model"
+_VOCABULARY = json.loads((MODEL / "vocabulary.json").read_text())
+
+VOCABULARY_SIZE = 49408
+START, END, LENGTH = 49406, 49407, 77
+
+# The id of "!", a word no caption uses: stands for all the words the model has not learnt.
+UNKNOWN = 0
+
+# Every id with an embedding of its own; all others share one.
+TOKEN_IDS = (START, END, *sorted(_VOCABULARY.values()))
+
+
+def split(text: str) -> list[str]:
+    return text.lower().replace(",", " ").replace(".", " ").split()
+
+
+def encode(text: str, length: int = LENGTH) -> list[int]:
+    """CLIP's ids for `text`: start, words, and ends up to `length`."""
+    ids = [START, *(_VOCABULARY.get(word, UNKNOWN) for word in split(text))][: length - 1]
+    return ids + [END] * (length - len(ids))
+
+
+class Tokenizer:
+    """As much of `transformers.CLIPTokenizer` as a diffusers pipeline calls."""
+
+    added_tokens_encoder: ClassVar[dict[str, int]] = {}  # of textual inversions, of which there are none
+
+    def __init__(self, length: int = LENGTH):
+        self.model_max_length = length
+
+    def tokenize(self, text: str) -> list[str]:
+        return split(text)
+
+    def __call__(self, text: str | list[str], **_) -> SimpleNamespace:
+        texts = [text] if isinstance(text, str) else text
+        ids: Tensor = torch.tensor([encode(each, self.model_max_length) for each in texts])
+        return SimpleNamespace(input_ids=ids, attention_mask=torch.ones_like(ids))

@@ -1,0 +1,151 @@
+"""What ComfyUI's node Save Imagic Edit wrote, as a diffusers pipeline has it."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..checks import quoted
+from ..denoiser import Conditioning
+from ..edit import Edit
+from ..edit_file import NotAnEdit
+from ..fingerprint import Fingerprint, fingerprint
+from .borrowing import weight_of
+from .families import PipelineFamily
+from .host_names import Place, places
+from .images import as_picture, resized
+
+_OF_OUTPUTS = {".lora_up.weight", ".diff", ".diff_b"}  # have a row for each of a layer's outputs
+_SUFFIXES = *sorted(_OF_OUTPUTS), ".lora_down.weight", ".alpha"
+# Of a conditioning: what some of the networks do not read, and what is no part of a text.
+_UNUSED = {"pooled_output", "guidance"}
+_SHAPE = 0.02  # how much a photo's width over its height may be off, as a share, beside what rounding makes of it
+
+
+def translated(saved: Edit, name: str, family: PipelineFamily) -> Edit:
+    """The edit with its update by layer of the pipeline's network, and of its texts what the network reads.
+
+    Args:
+        name: of the file.
+
+    Raises:
+        NotAnEdit: it is of another kind of model, or its text is steered by what a pipeline cannot be told.
+    """
+    return replace(
+        saved,
+        update=_update(saved, name, family),
+        optimized=_text("optimized", saved, name, family),
+        anchor=_text("anchor", saved, name, family),
+        about={**saved.about, "text": _prompt(saved.about)},
+    )
+
+
+def _update(saved: Edit, name: str, family: PipelineFamily) -> dict[str, Tensor]:
+    """As `LoRA.state_dict` or `Weights.state_dict` gives it.
+
+    In the file it has the names of ComfyUI's layers, as Fine-Tune UNet ("lora_unet_") or the host's Train LoRA has.
+    """
+    update: dict[str, Tensor] = {}
+    used: set[str] = set()
+    for layer, place in places(family).items():
+        for theirs in (f"lora_unet_{place.layer.replace('.', '_')}", f"diffusion_model.{place.layer}"):
+            found = {suffix: saved.update[theirs + suffix] for suffix in _SUFFIXES if theirs + suffix in saved.update}
+            used |= {theirs + suffix for suffix in found}
+            for suffix in found.keys() & _OF_OUTPUTS:
+                found[suffix] = place.of(found[suffix])
+            if ".lora_down.weight" in found:
+                rank = torch.tensor(float(len(found[".lora_down.weight"])))
+                found[".lora_up.weight"] = found[".lora_up.weight"] * (found.get(".alpha", rank) / rank)
+                found[".alpha"] = rank
+            update |= {layer + suffix: tensor for suffix, tensor in found.items()}
+    if saved.update.keys() - used:
+        told = saved.about["base"] or "an unknown checkpoint"
+        raise NotAnEdit(f"{name} was tuned on another kind of model, {quoted(told)}: load that model's pipeline.")
+    return update
+
+
+def base_of(family: PipelineFamily) -> Fingerprint:
+    """What the node would have kept of the network's weights."""
+    network, parts = family.network, dict[str, list[tuple[str, Place]]]()
+    row = {name: weight.shape[1:] for name, weight in network.state_dict().items()}
+    for name, place in places(family).items():
+        parts.setdefault(f"{place.layer}.weight", []).append((f"{name}.weight", place))
+    shapes = {
+        theirs: torch.Size([sum(place.rows for _, place in own), *row[own[0][0]]]) for theirs, own in parts.items()
+    }
+
+    def weight(theirs: str) -> Tensor:
+        return torch.cat([place.turned(weight_of(network, name)) for name, place in parts[theirs]])
+
+    return fingerprint(shapes, weight)
+
+
+def _text(part: str, saved: Edit, name: str, family: PipelineFamily) -> Conditioning:
+    text, rest = getattr(saved, part), saved.about.get(part, {})
+    more = {*text, *(key for key, value in rest.items() if value is not None)} - {*family.reads, *_UNUSED}
+    if more:
+        raise NotAnEdit(
+            f"{name} was learned with {quoted(min(more))} in its conditioning, which diffusers is not told: tune with "
+            "the text from CLIP Text Encode alone."
+        )
+    own = {key: text[key] for key in family.reads if key in text}
+    config = family.network.config
+    width = config.get("cross_attention_dim") or config.get("joint_attention_dim")
+    if {*family.reads} - {*own, "attention_mask"} or own["cross_attn"].shape[-1] != width:
+        raise NotAnEdit(f"{name} holds no text of this model: save it again.")
+    return own
+
+
+def picture_of(saved: Edit, name: str, image: Any, unit: int) -> Image.Image:
+    """The photo that the edit was learned from, at its size there.
+
+    Args:
+        name: of the file.
+        image: the photo at any size, as `tune` takes it, or None.
+        unit: pixels that the network takes a multiple of.
+
+    Raises:
+        NotAnEdit: the file holds a smaller picture of it alone, and no image is given.
+        ValueError: the image has another shape.
+    """
+    preview = Image.fromarray(np.asarray(saved.preview))
+    width, height = saved.about.get("size", preview.size)
+    if image is None:
+        if preview.size != (width, height):
+            raise NotAnEdit(f"{name} holds only a small picture of the photo: give the photo as image (--photo).")
+        return preview
+    photo = as_picture("image", image)
+    check_shape(photo, name, width, height, unit)
+    return resized(photo, width, height)
+
+
+def check_shape(photo: Image.Image, name: str, width: int, height: int, unit: int) -> None:
+    """Whether a photo may be the one that an edit was learned from, at another size.
+
+    Args:
+        name: of the file.
+        width, height: at which it was learned, in pixels; each side may have been rounded by up to `unit`.
+
+    Raises:
+        ValueError: it has another shape.
+    """
+    rounding = unit / width + unit / height
+    if abs(math.log(photo.width / photo.height * height / width)) > max(_SHAPE, rounding):
+        raise ValueError(
+            f"image is {photo.width} x {photo.height}, and {name} was learned from {width} x {height} pixels, another "
+            "shape: crop it as it was there."
+        )
+
+
+def _prompt(about: dict[str, Any]) -> str:
+    """The text that the edit was learned with, where the file's record of the graph has one alone; else none."""
+    texts = {
+        node["text"]
+        for node in about.get("settings", [])
+        if node.get("node") == "CLIPTextEncode" and isinstance(node.get("text"), str)
+    }
+    return texts.pop() if len(texts) == 1 else ""

@@ -1,0 +1,159 @@
+"""A pipeline from what a user names on a command line."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import diffusers
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.loaders.single_file_utils import SingleFileComponentError
+from safetensors import SafetensorError, safe_open
+
+from .. import checks
+
+DEMO = "demo"
+DEVICES = ("auto", "cuda", "mps", "cpu")
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+OFFLOADS = ("none", "model", "sequential")
+# What of its layers' names tells the pipeline that a checkpoint of one file is for.
+ONE_FILE = {
+    "joint_blocks.": "StableDiffusion3Pipeline",
+    "double_blocks.": "FluxPipeline",
+    "label_emb.": "StableDiffusionXLPipeline",
+    "diffusion_model.input_blocks.": "StableDiffusionPipeline",
+}
+
+
+def load_pipeline(
+    model: str, *, device: str = "auto", dtype: str = "auto", offload: str = "none", config: str | None = None
+) -> DiffusionPipeline:
+    """A text-to-image pipeline, ready to be edited with.
+
+    Args:
+        model: "demo" for the one that comes with Imagic, a diffusers folder, a checkpoint of one .safetensors file, or
+            an id on the Hugging Face hub, which is downloaded once.
+        device: "auto" for the best there is, "cuda", "cuda:1", "mps", "cpu".
+        dtype: of the weights: "float32", "float16" or "bfloat16". "auto": bfloat16 on GPUs that have it, float16 on
+            older ones, else float32.
+        offload: what waits in main memory until it is needed: "none", "model" for whole parts or "sequential" for
+            single layers, the slowest. Both need a GPU, and accelerate.
+        config: a diffusers folder of the same kind, for a checkpoint of one file: such a file has no tokenizer and no
+            sizes of its parts, which else come from the hub, once. Weights there are not read.
+
+    Raises:
+        ValueError: there is no such model or device, or an argument is none that it takes.
+    """
+    place = _device(device)
+    kind = _dtype(dtype, place)
+    checks.choice("offload", offload, OFFLOADS)
+    if offload != "none" and place.type == "cpu":
+        raise ValueError(f"offload is {offload!r}, which needs a GPU, and this runs on the CPU: leave it at none.")
+    pipeline = _load(model, kind, config)
+    if offload == "none":
+        return pipeline.to(place)
+    offloaded = pipeline.enable_model_cpu_offload if offload == "model" else pipeline.enable_sequential_cpu_offload
+    offloaded(device=place)
+    return pipeline
+
+
+def _device(device: str) -> torch.device:
+    if device != "auto":
+        try:
+            place = torch.device(device)
+            torch.empty(0, device=place)
+        except (RuntimeError, AssertionError):  # of builds of PyTorch without it
+            raise ValueError(f"device is {checks.shown(device)}, which is not here: set it to auto or cpu.") from None
+        return place
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _dtype(dtype: str, device: torch.device) -> torch.dtype:
+    if dtype != "auto":
+        return DTYPES[checks.choice("dtype", dtype, ["auto", *DTYPES])]
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
+    checks.text("model", model)
+    path = Path(model)
+    if model == DEMO:
+        from . import demo  # its weights are read as soon as it is imported
+
+        pipeline = demo.pipeline()
+        return pipeline if dtype == torch.float32 else pipeline.to(dtype)
+    if path.suffix == ".safetensors":
+        return _one_file(path, dtype, config)
+    if path.is_dir() and not (path / "model_index.json").is_file():
+        raise ValueError(f"model is the folder {checks.shown(model)}, which has no model_index.json: name its parent.")
+    try:
+        with quiet():
+            return DiffusionPipeline.from_pretrained(model, torch_dtype=dtype)
+    except (OSError, ValueError) as error:
+        if path.is_dir():
+            raise ValueError(f"The model in {checks.shown(model)} cannot be loaded: {_first_line(error)}") from None
+        raise ValueError(
+            f"model is {checks.shown(model)}: no such folder is here, and the Hugging Face hub does not give one. "
+            "Check its name, your connection and, for a gated model, your login."
+        ) from None
+
+
+def _one_file(path: Path, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
+    if not path.is_file():
+        raise ValueError(f"model is {checks.shown(str(path))}: there is no such file.")
+    try:
+        with safe_open(path, "pt") as file:
+            names = list(file.keys())
+    except SafetensorError:
+        raise ValueError(f"{path.name} is damaged or no safetensors file: download it again.") from None
+    kind = next((kind for part, kind in ONE_FILE.items() if any(part in name for name in names)), None)
+    if kind is None:
+        raise ValueError(
+            f"{path.name} is no checkpoint of Stable Diffusion, SDXL, SD3 or Flux: use one, or a diffusers folder."
+        )
+    if config is not None:
+        _check_config(path.name, kind, config)
+    try:
+        with quiet():
+            return getattr(diffusers, kind).from_single_file(str(path), torch_dtype=dtype, config=config)
+    except SingleFileComponentError as error:
+        raise ValueError(
+            f"{path.name} is no whole checkpoint, with text encoder and autoencoder ({_first_line(error)}): use a "
+            "diffusers folder."
+        ) from None
+    except (OSError, ValueError) as error:
+        if config is not None:
+            raise ValueError(f"{path.name} does not fit {checks.shown(config)}: {_first_line(error)}") from None
+        raise ValueError(
+            f"{path.name} has no tokenizer and no sizes of its parts, and the Hugging Face hub, which has them, cannot "
+            "be reached: connect to it once, or name a diffusers folder of the same kind as config (--config)."
+        ) from None
+
+
+def _check_config(name: str, kind: str, config: str) -> None:
+    """Raises ValueError unless the folder is of this kind of pipeline."""
+    if not Path(checks.text("config", config), "model_index.json").is_file():
+        raise ValueError(f"config is {checks.shown(config)}, no diffusers folder: name one that has model_index.json.")
+    other = DiffusionPipeline.load_config(config).get("_class_name")
+    if other != kind:
+        raise ValueError(
+            f"config is {checks.shown(config)}, a folder of {checks.quoted(str(other))}, and {name} is a checkpoint of "
+            f"{kind}: name a folder of that kind."
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the notice that newer releases of diffusers call `torch_dtype` by another name, which older ones lack."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch_dtype` is deprecated", FutureWarning)
+        yield
+
+
+def _first_line(error: Exception) -> str:
+    return checks.one_line(str(error).strip().partition("\n")[0], 200)

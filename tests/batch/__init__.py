@@ -1,0 +1,1 @@
+"""Batches for real: manifests of made-up photos, on every engine, with workers killed."""

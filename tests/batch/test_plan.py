@@ -1,0 +1,103 @@
+"""Every row is done once, by one shard, next to those that share its tuning."""
+
+import csv
+import tracemalloc
+from collections import Counter
+
+import pytest
+
+from imagic.batch.manifest import Manifest
+from imagic.batch.plan import MOST, Plan, Shard
+from imagic.batch.results import DONE, FAILED, Result, Table
+
+
+def manifest(folder, *rows: dict):
+    path = folder / "rows.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["photo", "sentence", "caption", "output"])
+        writer.writeheader()
+        writer.writerows(rows)
+    return Manifest(path)
+
+
+def row(photo: str, sentence: str, caption: str = "", output: str = "") -> dict:
+    return {"photo": photo, "sentence": sentence, "caption": caption, "output": output}
+
+
+def numbers(plan: Plan) -> list[list[int]]:
+    return [[row.number for row in unit] for unit in plan.units()]
+
+
+def test_rows_that_share_a_tuning_come_together(tmp_path):
+    rows = [row("a", "dog"), row("b", "dog", "cat"), row("a", "cow"), row("a", "dog"), row("b", "cow", "cat")]
+    with Plan(manifest(tmp_path, *rows), tmp_path) as plan:
+        assert numbers(plan) == [[1, 4], [3], [2, 5]]
+        assert numbers(plan) == [[1, 4], [3], [2, 5]]  # a plan can be asked again
+
+
+def test_a_unit_has_no_more_rows_than_a_lost_worker_may_cost(tmp_path):
+    with Plan(manifest(tmp_path, *[row("a", "dog")] * (2 * MOST + 1)), tmp_path) as plan:
+        assert [len(unit) for unit in plan.units()] == [MOST, MOST, 1]
+
+
+def test_shards_have_each_row_once_and_split_no_photo(tmp_path):
+    rows = [row(f"{number % 37}.png", f"dog {number}") for number in range(200)] + [row("", "dog")]
+    whole, seen, photos = manifest(tmp_path, *rows), Counter(), Counter()
+    for index in range(1, 6):
+        with Plan(whole, tmp_path, Shard(index, 5)) as plan:
+            units = list(plan.units())
+            seen.update(row.number for unit in units for row in unit)
+            seen.update(bad.number for bad in plan.bad_rows())
+            photos.update({row.photo for unit in units for row in unit})
+    assert seen == Counter(range(1, 202))
+    assert set(photos.values()) == {1}
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", ""])
+def test_a_shard_that_is_none(text):
+    with pytest.raises(ValueError, match="give it a part and their number, 1/8 to 8/8"):
+        Shard.parse(text)
+
+
+def test_a_name_belongs_to_the_first_row(tmp_path):
+    rows = [row("a", "dog", output="x.png"), row("b", "dog", output="X.png"), row("b", "cow", output="b-2.png")]
+    rows[1:1] = [row("b", "dog")]  # whose name is b-2.png
+    with Plan(manifest(tmp_path, *rows), tmp_path) as plan:
+        assert numbers(plan) == [[1], [2]]
+        assert [bad.error for bad in plan.bad_rows()] == [
+            "output is also that of row 1: give each row a name of its own.",
+            "output is also that of row 2: give each row a name of its own.",
+        ]
+
+
+def test_what_is_done_is_not_done_again(tmp_path):
+    rows = [row(name, "dog", output=f"{name}.png") for name in ("done", "deleted", "failed", "again", "changed")]
+    whole = manifest(tmp_path, *rows, row("", "dog", output="bad.png"))
+    keys = {row.output: row.key for row in whole}
+    with Table(tmp_path / "results.csv") as table, Table(tmp_path / "results-1-of-2.csv") as other:
+        for name in ("done", "deleted"):
+            table.append(Result(1, f"{name}.png", DONE, key=keys[f"{name}.png"]))
+        table.append(Result(3, "failed.png", FAILED, error="It is no picture.", key=keys["failed.png"]))
+        table.append(Result(4, "again.png", FAILED, error="It is no picture.", key=keys["again.png"]))
+        other.append(Result(4, "again.png", DONE, key=keys["again.png"]))
+        table.append(Result(5, "changed.png", DONE, key="of another sentence"))
+        table.append(Result(6, "bad.png", FAILED, error="photo is empty: fill it in.", key=keys["bad.png"]))
+    for name in ("done", "again", "changed"):
+        (tmp_path / f"{name}.png").touch()
+    with Plan(whole, tmp_path) as plan:
+        assert numbers(plan) == [[2], [3], [5]]
+        assert (plan.counts.total, plan.counts.done, plan.counts.bad, plan.counts.todo) == (6, 2, 1, 3)
+        assert not list(plan.bad_rows())  # the table says so already
+        assert plan.failed_before(keys["failed.png"], "It is no picture.")
+        assert not plan.failed_before(keys["failed.png"], "The disk is full.")
+
+
+def test_a_long_plan_takes_no_memory(tmp_path):
+    rows = (row(f"{number % 5000}.png", f"dog {number}", "a dog") for number in range(20_000))
+    whole = manifest(tmp_path, *rows)
+    tracemalloc.start()
+    with Plan(whole, tmp_path) as plan:
+        assert sum(len(unit) for unit in plan.units()) == 20_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000

@@ -1,0 +1,104 @@
+"""The results table: whole lines, one writer, and nothing half-written on a full disk."""
+
+import subprocess
+import sys
+
+import pytest
+
+from imagic.batch.results import DONE, FAILED, Result, Table, read
+from imagic.batch.settings import OtherSettings, Settings, chosen_threads, keep
+from imagic.whole_file import NotWritten
+
+ONE = Result(1, 'a "b", c.png', DONE, 1.5, 90, 0.25, None, 700, "", "edits/a.safetensors", "k1")
+TWO = Result(2, "b.png", FAILED, error="It is no\npicture.", key="k2")
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = tmp_path / "results.csv"
+    for result in (ONE, TWO):  # by two runs
+        with Table(path) as table:
+            table.append(result)
+    assert list(read(path)) == [ONE, Result(2, "b.png", FAILED, error="It is no picture.", key="k2")]
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_torn_line_is_taken_away(tmp_path, cut):
+    path = tmp_path / "results.csv"
+    with Table(path) as table:
+        table.append(ONE)
+        table.append(ONE)
+    content = path.read_bytes()
+    path.write_bytes(content[:-cut])
+    assert list(read(path)) == [ONE]
+    with Table(path) as table:
+        table.append(ONE)
+    assert path.read_bytes() == content
+
+
+def test_a_torn_heading_is_written_again(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("number,out")
+    with Table(path) as table:
+        table.append(ONE)
+    assert list(read(path)) == [ONE]
+
+
+def test_one_run_at_a_time(tmp_path):
+    path = tmp_path / "results.csv"
+    code = f"from pathlib import Path; from imagic.batch.results import Table; Table(Path({str(path)!r})).__enter__()"
+    with Table(path):
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "Another run writes to" in other.stderr
+    assert "wait until it ends, or stop it." in other.stderr
+
+
+def test_a_table_of_another_version(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("number,output\n1,a.png\n")
+    with pytest.raises(NotWritten, match="has other columns than this version writes"), Table(path):
+        pass
+    assert path.read_text() == "number,output\n1,a.png\n"
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from imagic.batch.results import DONE, Result, Table
+from imagic.whole_file import NotWritten
+path = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+with Table(path) as table:
+    try:
+        for number in range(9):
+            table.append(Result(number, f"{number}.png", DONE))
+    except NotWritten as error:
+        print(number, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
+def test_a_line_that_does_not_fit_leaves_the_table_whole(tmp_path):
+    path = tmp_path / "results.csv"
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True)
+    number, _, sentence = done.stdout.partition(" ")
+    assert "cannot be written, since it is larger than its disk or this process may hold" in sentence
+    assert len(list(read(path))) == int(number) > 0
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_a_folder_has_one_kind_of_pictures(tmp_path):
+    settings = Settings("demo", num_inference_steps=9, threads=3)
+    keep(settings, tmp_path)
+    keep(settings, tmp_path)
+    with pytest.raises(OtherSettings, match="holds pictures with num_inference_steps 9, not 20: choose another"):
+        keep(Settings("demo", threads=3), tmp_path)
+    assert chosen_threads(None, tmp_path) == 3
+    assert chosen_threads(2, tmp_path) == 2
+    with pytest.raises(ValueError, match="--threads is 0"):
+        chosen_threads(0, tmp_path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotWritten), Table(tmp_path / "file" / "results.csv"):
+        pass

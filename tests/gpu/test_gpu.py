@@ -1,0 +1,56 @@
+"""What measures a GPU runs on a CPU as well, where its figures say nothing."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from scripts import hosts
+
+from . import __main__ as gpu
+from . import models, numerics, stages
+
+
+def test_without_a_gpu_nothing_is_measured():
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "PATH": "", "PYTHONPATH": str(hosts.ROOT)}
+    command = [sys.executable, "-m", "tests.gpu"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=hosts.ROOT, env=hidden, check=True)
+    assert done.stdout == "No GPU is here: nothing was measured.\n"
+
+
+@pytest.mark.parametrize("stage", stages.STAGES)
+def test_a_stage(stage, monkeypatch):
+    monkeypatch.setattr(stages, "STEPS", 1)
+    assert set(stages.measure("demo", 64, "float32", stage, "cpu")) == {"seconds_a_step", "peak_mib"}
+
+
+def test_flux_is_called_as_it_is():
+    """Of its real widths, with one block of each kind."""
+    network = models.FluxTransformer2DModel(num_layers=0, num_single_layers=0, guidance_embeds=True)
+    flow = models.FlowMatchEulerDiscreteScheduler(**models.SHIFT)
+    pipeline = models.FluxPipeline(flow, None, None, None, None, None, network)
+    latent, text, empty = models.example("flux", 64, "cpu")
+    assert empty is None
+    denoiser = stages.DiffusersDenoiser(pipeline, latent.shape[-2:])
+    with torch.no_grad():
+        assert denoiser(latent, torch.ones(1), text).shape == latent.shape
+
+
+def test_precisions():
+    found = numerics._prediction_errors(*(numerics.load_pipeline("demo", device="cpu", dtype="float32") for _ in "12"))
+    assert found.max() == 0
+    coarse = numerics.load_pipeline("demo", device="cpu", dtype="bfloat16")
+    exact = numerics.load_pipeline("demo", device="cpu", dtype="float32")
+    assert 1e-4 < float(numerics._prediction_errors(exact, coarse).max()) < 0.1
+
+
+def test_the_table_goes_between_its_marks():
+    each = {stage: {"seconds_a_step": 0.5, "peak_mib": 2048} for stage in stages.STAGES[:-1]}
+    each["sampling"] = {"reason": "it does not fit"}
+    text = gpu.table({"device": "Card", "stages": {"sd15": {"512": each}}})
+    line = "| Stable Diffusion 1.5 | 512 | 2.0 GiB, 500 ms | 2.0 GiB, 500 ms | 2.0 GiB, 500 ms | it does not fit |"
+    assert line in text
+    once = gpu.put_into_readme(text, f"a\n{gpu.BEGIN}\nold\n{gpu.END}\nb\n")
+    assert once == f"a\n{gpu.BEGIN}\n{text}{gpu.END}\nb\n" == gpu.put_into_readme(text, once)
+    assert gpu.put_into_readme(text, "no marks") == "no marks"

@@ -1,0 +1,189 @@
+"""The command, run for real with the demo model."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imagic.cli import main
+
+from .pipelines import build
+from .test_photo import display_p3
+
+ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "demo" / "photo.png"
+CAPTION, TARGET = "a brown dog sitting in the snow", "a brown dog sitting in the snow wearing a hat"
+CROWN = "a brown dog sitting in the snow wearing a crown"
+DEMO = "--model", "demo"
+QUICK = *DEMO, "--num-inference-steps", "2"
+SHORT = "--embedding-steps", "1", "--tuning-steps", "1"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def imagic(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def picture(path) -> np.ndarray:
+    return np.asarray(Image.open(path)).astype(int)
+
+
+def test_the_same_command_gives_the_same_bytes_and_another_seed_does_not(capsys):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        assert imagic("edit", PHOTO, TARGET, "--instant", CAPTION, *QUICK, "--seed", seed, "-o", f"{name}.png") == 0
+    first, again, other = (Path(f"{name}.png").read_bytes() for name in "abc")
+    assert first == again != other
+    assert np.abs(picture("a.png") - picture(PHOTO)[..., :3]).max() > 60
+    assert capsys.readouterr().out == "a.png\nb.png\nc.png\n"
+
+
+def test_an_edit_that_was_saved_is_drawn_again_with_another_sentence_and_strength():
+    assert imagic("edit", PHOTO, TARGET, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
+    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO) == 0
+    assert Path("photo-edited.png").read_bytes() == Path("dog.png").read_bytes()
+    assert imagic("apply", "dog.safetensors", CROWN, *QUICK, "-o", "crown.png") == 0
+    assert imagic("apply", "dog.safetensors", *QUICK, "--strength", 0, "-o", "none.png") == 0
+    for name in ("crown.png", "none.png"):
+        assert np.abs(picture(name) - picture("dog.png")).max() > 20
+
+
+def test_an_edit_is_applied_to_its_own_photo_at_any_size_and_to_none_of_another_shape(capsys):
+    Image.open(PHOTO).convert("RGB").resize((300, 200)).save("wide.png")  # drawn at 160 x 104, by 2.5 % off
+    assert imagic("edit", "wide.png", TARGET, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
+    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", "wide.png") == 0
+    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO) == 1
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith("imagic: image is ")
+    assert last.endswith(" pixels, another shape: crop it as it was there.")
+
+
+@pytest.mark.parametrize(
+    ("picture", "kept", "written"),
+    [("a.png", "/sys/a.safetensors", "a.png"), ("/sys/a.png", "a.safetensors", "a.safetensors")],
+)
+def test_of_picture_and_edit_one_is_there_where_the_other_cannot_be_written(picture, kept, written, capsys):
+    assert imagic("edit", PHOTO, TARGET, *QUICK, *SHORT, "-o", picture, "--save-edit", kept) == 1
+    assert "cannot be written, since" in capsys.readouterr().err
+    assert Path(written).stat().st_size
+
+
+def test_a_caption_serves_the_sentence():
+    assert imagic("edit", PHOTO, TARGET, "--caption", CAPTION, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
+    assert imagic("apply", "dog.safetensors", TARGET, *QUICK, "--photo", PHOTO) == 0
+    assert Path("photo-edited.png").read_bytes() == Path("dog.png").read_bytes()
+
+
+def test_the_photo_comes_back_at_its_own_size_upright_with_its_own_pixels():
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a camera held upright
+    scene = Image.open(PHOTO).convert("RGB").resize((600, 480)).rotate(90, expand=True)
+    scene.save("side.png", exif=turned)
+    assert imagic("edit", "side.png", TARGET, "--instant", CAPTION, *QUICK, "-o", "hat.png") == 0
+    edit = Image.open("hat.png")
+    assert edit.size == (600, 480)
+    changed = np.abs(np.asarray(edit).astype(int) - np.asarray(scene.rotate(-90, expand=True))).max(-1)
+    assert (changed == 0).mean() > 0.5
+    assert changed.max() > 60
+    # The drawn region is 8 pixels of the model's a position: its squares must not show as straight cuts.
+    edges = np.abs(np.diff((changed > 0).astype(int), axis=1)).sum(0)
+    assert edges.max() < 480 / 8
+
+
+def test_a_photo_in_display_p3_is_drawn_and_written_in_srgb():
+    """Its colours are converted once, and the file does not tell to convert them again."""
+    Image.new("RGB", (96, 64), (170, 130, 130)).save("phone.png", icc_profile=display_p3())
+    assert imagic("edit", "phone.png", TARGET, *QUICK, *SHORT, "--save-edit", "e.safetensors", "--strength", 0) == 0
+    assert imagic("apply", "e.safetensors", *QUICK, "--photo", "phone.png", "--strength", 0) == 0
+    for name in ("phone-edited.png", "e.png"):
+        assert "icc_profile" not in Image.open(name).info
+        kept = np.median(picture(name).reshape(-1, 3), axis=0)  # most pixels are the photo's own
+        assert np.abs(kept - (179, 129, 130)).max() <= 2
+
+
+def test_as_drawn_it_has_the_photos_shape_and_as_many_pixels_as_a_square_of_the_size():
+    Image.open(PHOTO).convert("RGB").resize((300, 200)).save("wide.jpg")
+    for size, options in ((128, ()), (64, ("--size", 64))):
+        assert imagic("edit", "wide.jpg", TARGET, "--instant", CAPTION, *QUICK, "--as-drawn", *options) == 0
+        width, height = Image.open("wide-edited.png").size
+        assert width % 8 == height % 8 == 0
+        assert width / height == pytest.approx(3 / 2, rel=0.1)
+        assert width * height == pytest.approx(size**2, rel=0.2)
+
+
+def test_a_diffusers_folder_is_a_model():
+    build("SDXL").save_pretrained("model")
+    options = "--model", "model", "--num-inference-steps", 2, "--instant", "ab", "-o", "edit.webp"
+    assert imagic("edit", PHOTO, "cd", *options) == 0
+    assert Image.open("edit.webp").format == "WEBP"
+
+
+BROKEN = b"{not a safetensors file"
+EDIT = "edit", PHOTO, TARGET
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("edit", PHOTO, "  ", *DEMO), "The sentence is empty: say what the finished photo shows."),
+        (("apply", "dog.safetensors", "", *DEMO), "The sentence is empty: say what the finished photo shows."),
+        (("edit", "none.jpg", TARGET, *DEMO), "There is no photo 'none.jpg': check its path."),
+        (("edit", "text.jpg", TARGET, *DEMO), "'text.jpg' is no picture that can be read: convert it to PNG or JPEG."),
+        ((*EDIT, *DEMO, "-o", "a.txt"), "'a.txt' is no name of a picture: end it with .png, .jpg or .webp."),
+        ((*EDIT, *DEMO, "-o", "no/a.png"), "The folder 'no' is not there: make it first."),
+        ((*EDIT, *DEMO, "--save-edit", "."), "'.' is a folder: add a file's name."),
+        (("edit", "own.png", TARGET, *DEMO, "-o", "own.png"), "'own.png' is the photo itself: choose another name for"),
+        ((*EDIT, *DEMO, "--instant", CAPTION, "--save-edit", "e"), "--instant learns nothing that --save-edit could"),
+        ((*EDIT, *DEMO, "--strength", "9"), "--strength is 9: set it between -2 and 3."),
+        ((*EDIT, *DEMO, "--threshold", "1"), "--threshold is 1: set it between 0 and 0.95."),
+        ((*EDIT, *DEMO, "--seed", "-1"), "--seed is -1: set it between 0 and 18446744073709551615."),
+        ((*EDIT, *DEMO, "--embedding-steps", "0"), "--embedding-steps is 0: set it between 1 and 10000."),
+        ((*EDIT, *DEMO, "--size", "4"), "size is 4: set it between 8 and 8192."),
+        ((*EDIT, *DEMO, "--device", "abacus"), "device is 'abacus', which is not here: set it to auto or cpu."),
+        ((*EDIT, *DEMO, "--device", "cpu", "--offload", "model"), "offload is 'model', which needs a GPU, and this"),
+        ((*EDIT, "--model", "no/such"), "model is 'no/such': no such folder is here, and the Hugging Face hub does"),
+        ((*EDIT, "--model", "empty"), "model is the folder 'empty', which has no model_index.json: name its parent."),
+        ((*EDIT, "--model", "no.safetensors"), "model is 'no.safetensors': there is no such file."),
+        ((*EDIT, "--model", "text.safetensors"), "text.safetensors is damaged or no safetensors file: download it"),
+        (("apply", "none.safetensors", *DEMO), "There is no file 'none.safetensors': check its path."),
+        (("apply", "text.safetensors", *DEMO), "text.safetensors is damaged or incomplete: copy or save it again."),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_an_exit_status(arguments, sentence, capsys):
+    Path("empty").mkdir()
+    for name in ("text.jpg", "text.safetensors"):
+        Path(name).write_bytes(BROKEN)
+    Image.open(PHOTO).save("own.png")
+    assert imagic(*arguments) == 1
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith(f"imagic: {sentence}")
+    assert last.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("paint",), ("edit",), ("edit", PHOTO, TARGET), (*EDIT, *DEMO, "--dtype", "1")]
+)
+def test_a_command_that_cannot_be_read_is_misused(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        imagic(*arguments)
+    assert stopped.value.code == 2
+    assert "imagic" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_it_and_leaves_nothing(tmp_path, capsys):
+    timer = threading.Timer(6, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        assert imagic(*EDIT, *DEMO, "--embedding-steps", 5000) == 130
+    finally:
+        timer.cancel()
+    assert capsys.readouterr().err.endswith("imagic: stopped.\n")
+    assert list(tmp_path.iterdir()) == []
