@@ -43,19 +43,26 @@ def fit(
     folder: Path,
     warmup: int = 100,
     weight_decay: float = 0.0,
+    horizon: int | None = None,
+    cooldown: int = 0,
 ) -> nn.Module:
     """Minimise `loss(network, generator, progress)` with AdamW and return the running average of the network.
 
-    `rate` falls along a cosine to a fiftieth; `averaging` is the share the average keeps at each step. A step draws
-    its chances from a generator of its own, so a run that continues from `folder`/`stage`.pt sees what an
+    `rate` falls along a cosine to a fiftieth at `horizon`, by default the last step. An earlier end is as good if the
+    rate falls evenly to nothing over some last steps, the `cooldown` (arXiv 2405.18392). `averaging` is the share the
+    average keeps at each step.
+
+    A step draws its chances from a generator of its own, so a run that continues from `folder`/`stage`.pt sees what an
     uninterrupted one would have seen. That generator is the CPU's, wherever the network is.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: min(1, (step + 1) / warmup) * (0.02 + 0.49 * (1 + math.cos(math.pi * min(1, step / steps)))),
-    )
+
+    def share_of_rate(step: int) -> float:
+        cosine = 0.02 + 0.49 * (1 + math.cos(math.pi * min(1, step / (horizon or steps))))
+        return cosine * min(1, (step + 1) / warmup, (steps - step) / cooldown if cooldown else 1)
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share_of_rate)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(averaging))
     state = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
     path, done, before = folder / f"{stage}.pt", 0, 0.0

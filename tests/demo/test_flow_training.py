@@ -69,8 +69,8 @@ def test_plain_attention_is_the_fused_one():
 
 
 def test_the_scale_of_the_texts_stays(tmp_path):
-    latents = batch(8)[0]
-    network = transformer.train(flow.network(), data.scenes(1, 8), latents, steps=2, seed=0, folder=tmp_path)
+    latents, steps = batch(8)[0], {"steps": 2, "horizon": 4, "cooldown": 1}
+    network = transformer.train(flow.network(), data.scenes(1, 8), latents, seed=0, folder=tmp_path, **steps)
     with torch.no_grad():
         embedded = network["text"](batch(8)[-1])
     rms = embedded.last_hidden_state.square().mean(-1).sqrt()
@@ -105,6 +105,33 @@ def test_an_interrupted_training_gives_the_same_bytes(tmp_path, monkeypatch):
     assert all(torch.equal(again[name], whole[name]) for name in whole)
     done = loop.average_so_far("stage", nn.Linear(8, 8), tmp_path / "broken").state_dict()
     assert all(torch.equal(done[name], whole[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shares"),
+    [
+        ({}, [1, 0.755, 0.265]),  # a cosine to a fiftieth
+        ({"horizon": 6}, [1, 0.934, 0.755]),  # the start of one that is twice as long
+        ({"horizon": 6, "cooldown": 2}, [1, 0.934, 0.3775]),  # and from the second step on down to nothing
+    ],
+)
+def test_the_rate_falls_as_said(tmp_path, settings, shares):
+    weight, seen = nn.Parameter(torch.tensor(0.0)), []
+
+    class Down(nn.Module):
+        """Adam moves its weight by the rate at every step, for its slope is always one."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = weight
+
+    def loss(network, generator, progress):
+        seen.append(weight.item())
+        return network.weight.clone()
+
+    loop.fit("stage", Down(), loss, steps=3, rate=0.1, averaging=0.9, seed=0, folder=tmp_path, warmup=1, **settings)
+    moved = -torch.tensor([*seen[1:], weight.item()]).diff(prepend=torch.zeros(1))
+    torch.testing.assert_close(moved / 0.1, torch.tensor(shares), atol=1e-3, rtol=0)
 
 
 def test_a_widened_autoencoder_keeps_all_but_the_layers_at_the_latents():

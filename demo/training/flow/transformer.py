@@ -109,9 +109,17 @@ def velocity_loss(network: nn.ModuleDict, clean: Tensor, noise: Tensor, level: T
 
 
 def train(
-    network: nn.ModuleDict, scenes: list[Scene], latents: Tensor, *, steps: int, seed: int, folder: Path
+    network: nn.ModuleDict,
+    scenes: list[Scene],
+    latents: Tensor,
+    *,
+    steps: int,
+    horizon: int,
+    cooldown: int,
+    seed: int,
+    folder: Path,
 ) -> nn.ModuleDict:
-    """Train on latents (N, C, 16, 16) of `scenes`."""
+    """Train on latents (N, C, 16, 16) of `scenes`; `horizon` and `cooldown` as `fit` has them."""
     device = device_of(network)
 
     def loss(network: nn.Module, generator: torch.Generator, progress: float) -> Tensor:
@@ -134,4 +142,6 @@ def train(
         folder=folder,
         weight_decay=0.01,
         warmup=400,
+        horizon=horizon,
+        cooldown=cooldown,
     )
