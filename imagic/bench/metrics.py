@@ -45,6 +45,7 @@ class Metrics:
 
     def __init__(self, weights: Path | None, device: str = "cpu"):
         self.missing: list[str] = []
+        self.stamp = [str(weights and weights.absolute()), device, self.missing]
         self._device = device
         self._clip = self._part(weights, CLIP, self._load_clip)
         self._dino = self._part(weights, DINO, self._load_dino)
@@ -122,7 +123,8 @@ class Metrics:
             """Of every patch with every other, [N, N]."""
             pixels = self._pixels(picture)
             scale = DINO_SIDE / min(pixels.shape[2:])
-            pixels = functional.interpolate(pixels, scale_factor=scale, mode="bilinear", antialias=True)
+            size = [round(scale * side) for side in pixels.shape[2:]]
+            pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
             found = functional.normalize(keys((pixels - mean) / deviation), dim=-1)
             return found @ found.T
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,21 @@ def _edit(
     strength = paper.ETA if method == "paper" else Row.strength
     engine = engine_of(settings, folder.absolute(), folder.absolute())
     runner.run(Manifest(path, strength=strength), folder, engine, on_row=on_row)
-    costs = {}
+    costs, chosen = {}, {f"{pair.name}.png" for pair in pairs}
     for result in results.read(folder / "results.csv"):
-        if result.status == results.DONE:
+        # The folder may hold pairs of an earlier run that are not asked for now.
+        if result.status == results.DONE and result.output in chosen:
             costs[result.output.removesuffix(".png")] = {"seconds": result.seconds} | (
                 {"peak_mib": result.peak_mib} if result.peak_mib else {}
             )
     return costs
+
+
+def _stamp(path: Path, pair: Pair, metrics: Metrics) -> str:
+    """What the figures of a picture depend on, as a digest."""
+    mask = None if pair.mask is None else [pair.mask.size, sha256(pair.mask.tobytes()).hexdigest()]
+    times = [each.stat().st_mtime_ns for each in (path, pair.photo)]
+    return sha256(json.dumps([times, pair.target, mask, metrics.stamp]).encode()).hexdigest()
 
 
 def _measured(
@@ -127,7 +136,7 @@ def _measured(
         if pair.name not in pictures:
             continue
         path = pictures[pair.name]
-        stamp = f"{path.stat().st_mtime_ns} {sorted(metrics.missing)}"
+        stamp = _stamp(path, pair, metrics)
         if known.get(pair.name, {}).get("stamp") != stamp:
             edit, photo = (picture("photo", str(each.absolute()), Path()) for each in (path, pair.photo))
             figures = metrics.of(edit, photo, pair.target, pair.mask)

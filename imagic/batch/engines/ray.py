@@ -55,7 +55,7 @@ def run(
 
     Raises:
         NoRay: it is not installed.
-        RuntimeError: there is no cluster, or the model cannot be loaded.
+        NoWorker: there is no cluster, or the model cannot be loaded.
     """
     with ExitStack() as stack:
         data = _connect(stack, cluster)
