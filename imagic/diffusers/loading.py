@@ -89,6 +89,11 @@ def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeli
         return pipeline if dtype == torch.float32 else pipeline.to(dtype)
     if path.suffix == ".safetensors":
         return _one_file(path, dtype, config)
+    if path.is_file():
+        raise ValueError(
+            f"model is the file {checks.shown(model)}: name a .safetensors checkpoint, a diffusers folder, a model of "
+            f"the Hugging Face hub, or {DEMO}."
+        )
     if path.is_dir() and not (path / "model_index.json").is_file():
         raise ValueError(f"model is the folder {checks.shown(model)}, which has no model_index.json: name its parent.")
     try:

@@ -151,6 +151,10 @@ EDIT = "edit", PHOTO, TARGET
         ((*EDIT, *DEMO, "--device", "cpu", "--offload", "model"), "offload is 'model', which needs a GPU, and this"),
         ((*EDIT, "--model", "no/such"), "model is 'no/such': no such folder is here, and the Hugging Face hub does"),
         ((*EDIT, "--model", "empty"), "model is the folder 'empty', which has no model_index.json: name its parent."),
+        (
+            (*EDIT, "--model", "text.jpg"),
+            "model is the file 'text.jpg': name a .safetensors checkpoint, a diffusers folder",
+        ),
         ((*EDIT, "--model", "no.safetensors"), "model is 'no.safetensors': there is no such file."),
         ((*EDIT, "--model", "text.safetensors"), "text.safetensors is damaged or no safetensors file: download it"),
         (("apply", "none.safetensors", *DEMO), "There is no file 'none.safetensors': check its path."),
