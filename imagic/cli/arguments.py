@@ -78,6 +78,21 @@ def check_sentence(sentence: str | None) -> None:
         raise ValueError("The sentence is empty: say what the finished photo shows.")
 
 
+def learning(options: argparse.Namespace) -> dict[str, Any]:
+    """How photos are learned, as `batch.settings.Settings` takes it.
+
+    Raises:
+        ValueError: one of the numbers teaches nothing.
+    """
+    from .. import checks
+
+    chosen = {name: getattr(options, name) for name in ("embedding_steps", "tuning_steps", "size")}
+    for name, value in chosen.items():
+        if value is not None:
+            checks.integer(f"--{name.replace('_', '-')}", value, *((8, 8192) if name == "size" else (1, 10000)))
+    return chosen | {"gradient_checkpointing": options.gradient_checkpointing}
+
+
 def sampling(options: argparse.Namespace) -> dict[str, Any]:
     """What `add_sampling` asked for, as `ImagicEdit.sample` takes it.
 

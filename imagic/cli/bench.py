@@ -73,11 +73,8 @@ def run(options: argparse.Namespace) -> int:
         dtype=options.dtype,
         offload=options.offload,
         config=options.config,
-        embedding_steps=options.embedding_steps,
-        tuning_steps=options.tuning_steps,
+        **arguments.learning(options),
         num_inference_steps=checks.integer("--num-inference-steps", options.num_inference_steps, 1, 1000),
-        size=options.size,
-        gradient_checkpointing=options.gradient_checkpointing,
         threads=torch.get_num_threads(),
     )
     metrics = Metrics(options.weights, "cuda" if torch.cuda.is_available() else "cpu")
