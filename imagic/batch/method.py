@@ -93,7 +93,9 @@ def draw(learned: Learned, row: Row, photo: Image.Image, mask: Image.Image | Non
     prompt = None if row.anchor == row.sentence else row.sentence
     put_back = settings.recipe == "default" and not settings.as_drawn
     with _counting(edit.pipeline) as count:
-        region = edit.region(prompt, threshold=settings.threshold) if put_back and mask is None else mask
+        region = mask
+        if put_back and mask is None:
+            region = edit.region(prompt, threshold=settings.threshold, guidance_scale=settings.guidance_scale)
         picture = edit.sample(
             row.strength,
             prompt=prompt,

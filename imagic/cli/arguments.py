@@ -127,5 +127,5 @@ def draw(edit: Any, prompt: str | None, drawing: dict[str, Any], photo: Any = No
         return edit.sample(prompt=prompt, **drawing)
     from ..diffusers import restored
 
-    region = edit.region(prompt, threshold=drawing["threshold"])
+    region = edit.region(prompt, threshold=drawing["threshold"], guidance_scale=drawing["guidance_scale"])
     return restored(edit, photo, edit.sample(prompt=prompt, mask_image=region, **drawing), region)

@@ -21,7 +21,7 @@ examples:
   imagic batch photos.csv out --engine comfyui --servers http://a:8188,http://b:8188 --workflow edit_api.json \\
       --set sentence=4.text --set strength=8.eta
 
-exit status: 0 all done, 1 stopped before the end, 2 misused, 3 some rows could not be done
+exit status: 0 all done, 1 stopped before the end, 2 misused, 3 some rows could not be done, 130 stopped by Ctrl-C
 """
 
 from __future__ import annotations
