@@ -10,7 +10,7 @@ from typing import Any
 from ..batch import results, runner
 from ..batch.editor import Finished, NoWorker, picture
 from ..batch.manifest import Manifest, Row
-from ..batch.settings import PEERS, Settings, keep
+from ..batch.settings import PEERS, Settings, chosen_threads, keep
 from ..whole_file import whole
 from . import paper, report
 from .metrics import Metrics
@@ -36,7 +36,8 @@ def run(
     """Edit all pairs by each method, measure them and write RESULTS.md, results.json and contact sheets.
 
     Args:
-        settings: of all methods but for what makes each.
+        settings: of all methods but for what makes each, and for the threads: those are of the run that began, or
+            as many as PyTorch takes.
         engine_of: an engine for settings, the folder of the manifest and that of the pictures.
 
     Returns:
@@ -100,6 +101,7 @@ def _edit(
 ) -> dict[str, dict[str, float]]:
     """Seconds and memory of each pair that could be edited."""
     folder.mkdir(parents=True, exist_ok=True)
+    settings = replace(settings, threads=chosen_threads(None, folder))
     keep(settings, folder)
     path = folder / "manifest.jsonl"
     with whole(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:

@@ -74,7 +74,6 @@ def run(options: argparse.Namespace) -> int:
         config=options.config,
         **arguments.learning(options),
         num_inference_steps=checks.integer("--num-inference-steps", options.num_inference_steps, 1, 1000),
-        threads=torch.get_num_threads(),
     )
     metrics = Metrics(options.weights, "cuda" if torch.cuda.is_available() else "cpu")
     for missing in metrics.missing:

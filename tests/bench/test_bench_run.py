@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
 
 from imagic.batch.editor import Finished, encode, failed, picture
@@ -80,6 +81,15 @@ def test_a_picture_of_an_earlier_target_does_not_count(folder):
     content = bench(folder, Copies("a red dog"))
     assert set(content["pairs"]["default"]) == {"001"}
     assert any(note.startswith("1 pairs could not be edited by default") for note in content["notes"])
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with(folder, monkeypatch):
+    """Another machine, or another job on it, may have other ones."""
+    engine = Copies()
+    for threads in (3, 5):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        bench(folder, engine)
+    assert [settings.threads for settings in engine.settings] == [3, 3]
 
 
 @pytest.mark.parametrize(

@@ -236,14 +236,14 @@ def test_ctrl_c_stops_it_and_leaves_nothing(tmp_path, capsys):
 def test_the_guidance_that_is_asked_for_is_that_of_the_region(monkeypatch):
     """Flux takes it as an input, so its region depends on it."""
     asked, region = [], ImagicEdit.region
-    monkeypatch.setattr(
-        ImagicEdit,
-        "region",
-        lambda *args, **options: asked.append(options["guidance_scale"]) or region(*args, **options),
-    )
-    assert (
-        imagic("edit", PHOTO, TARGET, "--instant", CAPTION, *QUICK, *SMALL, "--guidance-scale", 2, "-o", "a.png") == 0
-    )
+
+    def note(edit, *args, guidance_scale, **options):
+        asked.append(guidance_scale)
+        return region(edit, *args, guidance_scale=guidance_scale, **options)
+
+    monkeypatch.setattr(ImagicEdit, "region", note)
+    options = *QUICK, *SMALL, "--guidance-scale", 2
+    assert imagic("edit", PHOTO, TARGET, "--instant", CAPTION, *options, "-o", "a.png") == 0
     Path("rows.csv").write_text(f"photo,sentence,caption\n{PHOTO},{TARGET},{CAPTION}\n")
-    assert imagic("batch", "rows.csv", "out", "--instant", *QUICK, *SMALL, "--guidance-scale", 2) == 0
+    assert imagic("batch", "rows.csv", "out", "--instant", *options) == 0
     assert asked == [2, 2]
