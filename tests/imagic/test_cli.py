@@ -149,7 +149,7 @@ EDIT = "edit", PHOTO, TARGET
         ((*EDIT, *DEMO, "--threshold", "1"), "--threshold is 1: set it between 0 and 0.95."),
         ((*EDIT, *DEMO, "--seed", "-1"), "--seed is -1: set it between 0 and 18446744073709551615."),
         ((*EDIT, *DEMO, "--embedding-steps", "0"), "--embedding-steps is 0: set it between 1 and 10000."),
-        ((*EDIT, *DEMO, "--size", "4"), "size is 4: set it between 8 and 8192."),
+        ((*EDIT, *DEMO, "--size", "4"), "--size is 4: set it between 8 and 8192."),
         ((*EDIT, *DEMO, "--device", "abacus"), "device is 'abacus', which is not here: set it to auto or cpu."),
         ((*EDIT, *DEMO, "--device", "cpu", "--offload", "model"), "offload is 'model', which needs a GPU, and this"),
         ((*EDIT, "--model", "no/such"), "model is 'no/such': no such folder is here, and the Hugging Face hub does"),
