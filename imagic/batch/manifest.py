@@ -97,16 +97,16 @@ class Manifest:
 
 def _csv(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
     csv.field_size_limit(LONGEST_LINE)
-    rows = csv.reader(file)
-    heading = [cell.strip().lower() for cell in next(rows, [])]
+    try:
+        heading = [cell.strip().lower() for cell in _csv_cells(file.readline())]
+    except csv.Error as error:
+        raise NotAManifest(f"The heading of {name} cannot be read as CSV ({error}): close its quotes.") from None
     _check_columns(f"The heading of {name}", heading, more)
-    while True:
+    for line in file:
         try:
-            cells = next(rows)
-        except StopIteration:
-            return
+            cells = _csv_cells(line)
         except csv.Error as error:
-            yield f"It cannot be read as CSV ({error}): put quotes around texts with commas, and double quotes in them."
+            yield f"It cannot be read as CSV ({error}): close each quote in its own line, and double quotes in a text."
             continue
         if not cells:
             continue
@@ -114,6 +114,15 @@ def _csv(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, An
             yield f"It has {len(cells)} cells and the heading {len(heading)}: put quotes around texts with commas."
             continue
         yield dict(zip(heading, cells, strict=False))
+
+
+def _csv_cells(line: str) -> list[str]:
+    """The cells of one line. A row is a line, so that a quote that is never closed takes no other rows with it.
+
+    Raises:
+        csv.Error: a quote is not closed, or a text goes on behind it.
+    """
+    return next(csv.reader([line], strict=True), [])
 
 
 def _jsonl(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:

@@ -81,6 +81,15 @@ def test_lines_that_are_no_rows(tmp_path):
     assert "It has 3 cells and the heading 2: put quotes around texts with commas." in bad[0].error
 
 
+@pytest.mark.parametrize("line", ['a.png,"a dog', 'a.png,"a "big" dog"', 'a.png,"a dog" x'])
+def test_a_wrong_quote_takes_no_other_row_with_it(tmp_path, line):
+    path = csv_file(tmp_path, "photo,sentence", line, "b.png,a cat", 'c.png,"a cat, sitting"', "d.png,a cat")
+    bad, *rows = Manifest(path)
+    assert bad.number == 1
+    assert bad.error.endswith("close each quote in its own line, and double quotes in a text.")
+    assert [(row.number, row.sentence) for row in rows] == [(2, "a cat"), (3, "a cat, sitting"), (4, "a cat")]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -88,6 +97,7 @@ def test_lines_that_are_no_rows(tmp_path):
         ("a.csv", "", "has no column photo"),
         ("a.csv", "photo,sentence\n", "has no rows"),
         ("a.csv", "photo,text\n", "a column 'text'"),
+        ("a.csv", 'photo,"sentence\na.png,a dog\n', "The heading of a.csv cannot be read as CSV"),
         ("a.jsonl", "\n\n", "has no rows"),
     ],
 )
