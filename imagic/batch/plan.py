@@ -26,6 +26,7 @@ PRAGMA synchronous = OFF;
 CREATE TABLE past (key TEXT PRIMARY KEY, error TEXT) WITHOUT ROWID;
 CREATE TABLE wrote (output TEXT PRIMARY KEY, key TEXT, ended TEXT) WITHOUT ROWID;
 CREATE TABLE names (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE photos (photo TEXT PRIMARY KEY, first INTEGER) WITHOUT ROWID;
 CREATE TABLE anchors (photo TEXT, anchor TEXT, first INTEGER, PRIMARY KEY (photo, anchor)) WITHOUT ROWID;
 CREATE TABLE todo (photo INTEGER, anchor INTEGER, number INTEGER, row TEXT, PRIMARY KEY (photo, anchor, number))
@@ -187,13 +188,24 @@ class Plan:
 
     @staticmethod
     def _named(cursor: sqlite3.Cursor, row: Row) -> Row | BadRow:
-        """The row, unless one before it has its name."""
-        name = _same_file(row.output)
-        cursor.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (name, row.number))
-        first = cursor.execute("SELECT number FROM names WHERE output = ?", (name,)).fetchone()[0]
-        if first == row.number:
-            return row
-        return BadRow(row.number, f"output is also that of row {first}: give each row a name of its own.", row.output)
+        """The row, unless one before it has its name, or no disk could hold both."""
+        name, number = _same_file(row.output), row.number
+        folders = [name[:end] for end, letter in enumerate(name) if letter == "/"]
+        if first := _first(cursor, "names", name):
+            return BadRow(number, f"output is also that of row {first}: give each row a name of its own.", row.output)
+        clashes = [_first(cursor, "folders", name), *(_first(cursor, "names", each) for each in folders)]
+        for first in filter(None, clashes):
+            error = f"output and that of row {first} need a folder and a picture of the same name: choose another name."
+            return BadRow(number, error, row.output)
+        cursor.execute("INSERT INTO names VALUES (?, ?)", (name, number))
+        cursor.executemany("INSERT OR IGNORE INTO folders VALUES (?, ?)", [(each, number) for each in folders])
+        return row
+
+
+def _first(cursor: sqlite3.Cursor, table: str, output: str) -> int | None:
+    """The row that took a name first."""
+    found = cursor.execute(f"SELECT number FROM {table} WHERE output = ?", (output,)).fetchone()
+    return found and found[0]
 
 
 def _same_file(output: str) -> str:

@@ -1,19 +1,24 @@
 """A run: rows of a plan go to an engine, and what comes back goes to the disk, picture first, then its line."""
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..whole_file import explained, whole
+from ..checks import one_line
+from ..whole_file import NotWritten, explained, whole
 from .editor import Finished, failed
 from .manifest import Manifest, Row
 from .plan import WHOLE, Counts, Plan, Shard
-from .results import DONE, Table
+from .results import DONE, FAILED, LONGEST, Table
 
 ASIDE = ".imagic"  # a folder in the output folder: a large folder takes long to be searched for leftovers
+
+# What is wrong with the name of one picture, and not with the folder.
+OF_A_NAME = errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR
 
 Engine = Callable[[Iterator[list[Row]]], Iterator[Finished]]
 
@@ -65,7 +70,7 @@ def run(
             on_row(finished, outcome)
         with closing(_worked(engine, plan)) as worked:
             for finished in worked:
-                keep(finished, output, table, plan)
+                finished = keep(finished, output, table, plan)
                 outcome.done += finished.result.status == DONE
                 outcome.failed += finished.result.status != DONE
                 outcome.seconds = time.monotonic() - start
@@ -80,21 +85,30 @@ def _worked(engine: Engine, plan: Plan) -> Iterator[Finished]:
         yield from engine(plan.units())
 
 
-def keep(finished: Finished, output: Path, table: Table, plan: Plan) -> None:
+def keep(finished: Finished, output: Path, table: Table, plan: Plan) -> Finished:
     """Write a row's files, then its line: a line says that its picture is whole.
+
+    Returns:
+        What the line says: a row whose picture cannot have the name that it asks for has failed.
 
     Raises:
         NotWritten: the disk is full, or refuses.
     """
+    result = finished.result
     for name, content in finished.files.items():
         path = output / name
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path, output / ASIDE) as unfinished:
-            unfinished.write_bytes(content)
-    result = finished.result
+        try:
+            with explained(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            with whole(path, output / ASIDE) as unfinished:
+                unfinished.write_bytes(content)
+        except NotWritten as error:
+            if name != finished.result.output or error.errno not in OF_A_NAME:
+                raise
+            result = replace(result, status=FAILED, error=one_line(str(error), LONGEST))
     if result.status == DONE or not plan.failed_before(result.key, result.error):
         table.append(result)
+    return replace(finished, result=result)
 
 
 def progress(finished: Finished, outcome: Outcome) -> None:

@@ -62,6 +62,9 @@ def test_a_row_has_the_columns_that_a_workflow_asks_for(tmp_path):
         ({"output": "a"}, "end it in one of .png"),
         ({"output": ".imagic-x.unfinished/a.png"}, "choose another name"),
         ({"caption": "a\0b"}, "save the manifest as UTF-8"),
+        ({"photo": "a\ud83d.png"}, "photo holds characters that are no text"),
+        ({"output": "a\rb.png"}, "output is 'a\\rb.png': choose another name"),
+        ({"output": f"{'ä' * 126}.png"}, "shorten each name in it to 255 bytes"),
         ({"prompt": "x"}, "a column 'prompt'"),
     ],
 )
@@ -71,6 +74,24 @@ def test_a_bad_row_is_told_and_the_next_is_read(tmp_path, change, sentence):
     assert sentence in bad.error
     assert bad.number == 1
     assert good == Row(2, "a.png", "a dog", output="a-2.png")
+
+
+def test_a_bad_row_repeats_its_output_only_where_a_table_can_show_it(tmp_path):
+    outputs = ["../a.png", "a\rb.png", "a\ud83d.png", "a" * 300 + ".png"]
+    assert [bad.output for bad in Manifest(jsonl(tmp_path, *(GOOD | {"output": each} for each in outputs)))] == [
+        "../a.png",
+        "",
+        "",
+        "",
+    ]
+
+
+def test_a_picture_of_a_photo_with_a_long_name_has_a_shorter_one(tmp_path):
+    photos = [GOOD | {"photo": f"{stem}.jpg"} for stem in ("a", "a" * 251, "ä" * 125)]
+    short, ascii_, umlauts = Manifest(jsonl(tmp_path, *photos))
+    assert short.output == "a-1.png"
+    assert ascii_.output == "a" * 249 + "-2.png"
+    assert umlauts.output == "ä" * 124 + "-3.png"
 
 
 def test_lines_that_are_no_rows(tmp_path):

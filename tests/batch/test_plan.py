@@ -70,6 +70,22 @@ def test_a_name_belongs_to_the_first_row(tmp_path):
         ]
 
 
+@pytest.mark.parametrize("outputs", [("x.png", "X.png/y.png"), ("x.png/y/z.png", "x.png")])
+def test_a_name_is_a_pictures_or_a_folders(tmp_path, outputs):
+    rows = [row("a", "dog", output=output) for output in (*outputs, "x/y.png", "x/z.png")]
+    with Plan(manifest(tmp_path, *rows), tmp_path) as plan:
+        assert numbers(plan) == [[1, 3, 4]]
+        assert [(bad.number, bad.error) for bad in plan.bad_rows()] == [
+            (2, "output and that of row 1 need a folder and a picture of the same name: choose another name.")
+        ]
+
+
+def test_a_table_of_the_users_own_is_left_alone(tmp_path):
+    (tmp_path / "results_mine.csv").write_text("number,output,status,key\n1,a.png,done,k\n")
+    with Plan(manifest(tmp_path, row("a", "dog")), tmp_path) as plan:
+        assert numbers(plan) == [[1]]
+
+
 def test_what_is_done_is_not_done_again(tmp_path):
     rows = [row(name, "dog", output=f"{name}.png") for name in ("done", "deleted", "failed", "again", "changed")]
     whole = manifest(tmp_path, *rows, row("", "dog", output="bad.png"))
