@@ -19,6 +19,7 @@ ASIDE = ".imagic"  # a folder in the output folder: a large folder takes long to
 
 # What is wrong with the name of one picture, and not with the folder.
 OF_A_NAME = errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR
+PROGRESS = 60  # characters of the line on a terminal: none of a longer one stay behind it
 
 Engine = Callable[[Iterator[list[Row]]], Iterator[Finished]]
 
@@ -112,17 +113,23 @@ def keep(finished: Finished, output: Path, table: Table, plan: Plan) -> Finished
 
 
 def progress(finished: Finished, outcome: Outcome) -> None:
-    """A line on a terminal that tells how far the run is; elsewhere a line for each row that failed."""
-    result, counts = finished.result, outcome.counts
+    """A line on a terminal that tells how far the run is; a line for each row that failed, on a terminal in its place.
+
+    After the last row the line is ended, so that what comes next has one of its own.
+    """
+    result, counts, terminal = finished.result, outcome.counts, sys.stderr.isatty()
     if result.error:
-        print(f"Row {result.number}: {result.error}", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
+        _tell(f"Row {result.number}: {result.error}", over=terminal)
+    if terminal and counts.todo:
         tried = outcome.done + outcome.failed - counts.bad
         left = outcome.seconds / max(1, tried) * (counts.todo - tried)
-        print(
-            f"\r{counts.done + outcome.done} of {counts.total} done, {outcome.failed} failed, "
-            f"{left / 60:.0f} min left ",
-            end="",
-            file=sys.stderr,
-            flush=True,
+        _tell(
+            f"{counts.done + outcome.done} of {counts.total} done, {outcome.failed} failed, {left / 60:.0f} min left ",
+            over=True,
+            end="\n" if tried == counts.todo else "",
         )
+
+
+def _tell(line: str, *, over: bool, end: str = "\n") -> None:
+    """Write a line to the terminal, over the last one if that was not ended."""
+    print(f"\r{line:{PROGRESS}}" if over else line, end=end, file=sys.stderr, flush=True)
