@@ -23,12 +23,19 @@ MOST = 8  # rows of a unit: more of one photo are spread, and their tuning is le
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-CREATE TABLE past (key TEXT PRIMARY KEY, output TEXT, error TEXT) WITHOUT ROWID;
+CREATE TABLE past (key TEXT PRIMARY KEY, error TEXT) WITHOUT ROWID;
+CREATE TABLE wrote (output TEXT PRIMARY KEY, key TEXT, ended TEXT) WITHOUT ROWID;
 CREATE TABLE names (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE photos (photo TEXT PRIMARY KEY, first INTEGER) WITHOUT ROWID;
 CREATE TABLE anchors (photo TEXT, anchor TEXT, first INTEGER, PRIMARY KEY (photo, anchor)) WITHOUT ROWID;
 CREATE TABLE todo (photo INTEGER, anchor INTEGER, number INTEGER, row TEXT, PRIMARY KEY (photo, anchor, number))
     WITHOUT ROWID;
+"""
+
+_WROTE = """
+INSERT INTO wrote VALUES (?, ?, ?)
+ON CONFLICT (output) DO UPDATE SET key = excluded.key, ended = excluded.ended WHERE excluded.ended >= ended
 """
 
 
@@ -74,7 +81,7 @@ class Plan:
     """The rows of a manifest that are to be done by one shard, on disk. `with` closes it.
 
     Args:
-        output: the folder of the results. What its tables call done is done if the picture is still there.
+        output: the folder of the results. A row is done if its picture is there and it was the last to write it.
 
     Raises:
         NotAManifest: it cannot be read.
@@ -136,17 +143,24 @@ class Plan:
         return found is not None and found[0] == error
 
     def _remember(self, cursor: sqlite3.Cursor) -> None:
-        """What the tables say, of this and of other shards; the last word on a row counts."""
+        """What the tables of all shards say: the last word on each row, and which row wrote each picture last.
+
+        A row that was changed writes over its picture, and with another photo it may be in another shard. So lines of
+        two tables are compared by time. Within a table their order counts, even if the clock was set back.
+        """
         for table in sorted(self._output.glob("results*.csv")):
+            ended = ""
             for result in results.read(table):
                 error = result.error if result.status == results.FAILED else None
-                if error is None or not self._done(cursor, result.key):
-                    cursor.execute("REPLACE INTO past VALUES (?, ?, ?)", (result.key, result.output, error))
+                cursor.execute("REPLACE INTO past VALUES (?, ?)", (result.key, error))
+                if error is None:
+                    ended = max(ended, result.ended)
+                    cursor.execute(_WROTE, (_same_file(result.output), result.key, ended))
 
-    @staticmethod
-    def _done(cursor: sqlite3.Cursor, key: str) -> bool:
-        found = cursor.execute("SELECT error FROM past WHERE key = ?", (key,)).fetchone()
-        return found is not None and found[0] is None
+    def _done(self, cursor: sqlite3.Cursor, row: Row) -> bool:
+        """Whether the row's picture is there, and this row was the last to write it."""
+        found = cursor.execute("SELECT key FROM wrote WHERE output = ?", (_same_file(row.output),)).fetchone()
+        return found == (row.key,) and os.path.isfile(os.path.join(self._output, row.output))
 
     def _add(self, cursor: sqlite3.Cursor, row: Row | BadRow) -> None:
         if isinstance(row, Row):
@@ -160,7 +174,7 @@ class Plan:
                 text = json.dumps([row.error, row.output])
                 cursor.execute("INSERT INTO todo VALUES (0, 0, ?, ?)", (row.number, text))
             return
-        if self._done(cursor, row.key) and os.path.isfile(os.path.join(self._output, row.output)):
+        if self._done(cursor, row):
             self.counts.done += 1
             return
         self.counts.todo += 1
@@ -174,10 +188,26 @@ class Plan:
 
     @staticmethod
     def _named(cursor: sqlite3.Cursor, row: Row) -> Row | BadRow:
-        """The row, unless one before it has its name. Names count as equal as on systems that ignore case."""
-        name = row.output.casefold()
-        cursor.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (name, row.number))
-        first = cursor.execute("SELECT number FROM names WHERE output = ?", (name,)).fetchone()[0]
-        if first == row.number:
-            return row
-        return BadRow(row.number, f"output is also that of row {first}: give each row a name of its own.", row.output)
+        """The row, unless one before it has its name, or no disk could hold both."""
+        name, number = _same_file(row.output), row.number
+        folders = [name[:end] for end, letter in enumerate(name) if letter == "/"]
+        if first := _first(cursor, "names", name):
+            return BadRow(number, f"output is also that of row {first}: give each row a name of its own.", row.output)
+        clashes = [_first(cursor, "folders", name), *(_first(cursor, "names", each) for each in folders)]
+        for first in filter(None, clashes):
+            error = f"output and that of row {first} need a folder and a picture of the same name: choose another name."
+            return BadRow(number, error, row.output)
+        cursor.execute("INSERT INTO names VALUES (?, ?)", (name, number))
+        cursor.executemany("INSERT OR IGNORE INTO folders VALUES (?, ?)", [(each, number) for each in folders])
+        return row
+
+
+def _first(cursor: sqlite3.Cursor, table: str, output: str) -> int | None:
+    """The row that took a name first."""
+    found = cursor.execute(f"SELECT number FROM {table} WHERE output = ?", (output,)).fetchone()
+    return found and found[0]
+
+
+def _same_file(output: str) -> str:
+    """Equal for names of one file, on systems that ignore case as well."""
+    return output.casefold()
