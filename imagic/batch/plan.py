@@ -27,6 +27,7 @@ CREATE TABLE past (key TEXT PRIMARY KEY, error TEXT) WITHOUT ROWID;
 CREATE TABLE wrote (output TEXT PRIMARY KEY, key TEXT, ended TEXT) WITHOUT ROWID;
 CREATE TABLE names (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE sources (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE photos (photo TEXT PRIMARY KEY, first INTEGER) WITHOUT ROWID;
 CREATE TABLE anchors (photo TEXT, anchor TEXT, first INTEGER, PRIMARY KEY (photo, anchor)) WITHOUT ROWID;
 CREATE TABLE todo (photo INTEGER, anchor INTEGER, number INTEGER, row TEXT, PRIMARY KEY (photo, anchor, number))
@@ -97,8 +98,12 @@ class Plan:
             with closing(self._database.cursor()) as cursor:
                 cursor.execute("BEGIN")
                 self._remember(cursor)
+                photos, pictures = (os.path.realpath(folder) for folder in (manifest.path.parent, output))
                 for row in manifest:
+                    if isinstance(row, Row):
+                        _note_sources(cursor, row, photos, pictures)
                     self._add(cursor, row)
+                self._spare_sources(cursor)
                 cursor.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self.close()
@@ -169,10 +174,7 @@ class Plan:
             return
         self.counts.total += 1
         if isinstance(row, BadRow):
-            self.counts.bad += 1
-            if not self.failed_before(row.key, results.one_line(row.error, results.LONGEST)):
-                text = json.dumps([row.error, row.output])
-                cursor.execute("INSERT INTO todo VALUES (0, 0, ?, ?)", (row.number, text))
+            self._add_bad(cursor, row)
             return
         if self._done(cursor, row):
             self.counts.done += 1
@@ -185,6 +187,22 @@ class Plan:
             "SELECT first FROM anchors WHERE photo = ? AND anchor = ?", (row.photo, row.anchor)
         ).fetchone()[0]
         cursor.execute("INSERT INTO todo VALUES (?, ?, ?, ?)", (photo, anchor, row.number, json.dumps(asdict(row))))
+
+    def _add_bad(self, cursor: sqlite3.Cursor, row: BadRow) -> None:
+        self.counts.bad += 1
+        if not self.failed_before(row.key, results.one_line(row.error, results.LONGEST)):
+            cursor.execute("INSERT INTO todo VALUES (0, 0, ?, ?)", (row.number, json.dumps([row.error, row.output])))
+
+    def _spare_sources(self, cursor: sqlite3.Cursor) -> None:
+        """No row writes over the photo or the mask of a row, not even of a later one."""
+        clashes = "SELECT names.number, sources.number FROM sources JOIN names USING (output)"
+        for number, other in cursor.execute(clashes).fetchall():
+            this = "FROM todo WHERE photo > 0 AND number = ?"
+            if found := cursor.execute(f"SELECT row {this}", (number,)).fetchone():
+                cursor.execute(f"DELETE {this}", (number,))
+                self.counts.todo -= 1
+                error = f"output is the photo or the mask of row {other}: choose another name or another folder."
+                self._add_bad(cursor, BadRow(number, error, json.loads(found[0])["output"]))
 
     @staticmethod
     def _named(cursor: sqlite3.Cursor, row: Row) -> Row | BadRow:
@@ -200,6 +218,15 @@ class Plan:
         cursor.execute("INSERT INTO names VALUES (?, ?)", (name, number))
         cursor.executemany("INSERT OR IGNORE INTO folders VALUES (?, ?)", [(each, number) for each in folders])
         return row
+
+
+def _note_sources(cursor: sqlite3.Cursor, row: Row, photos: str, pictures: str) -> None:
+    """Photo and mask of a row, if they lie where pictures are written; both folders are real paths."""
+    for name in filter(None, (row.photo, row.mask)):
+        path = os.path.normpath(os.path.join(photos, name))
+        if path.startswith(pictures + os.sep):
+            output = _same_file(os.path.relpath(path, pictures).replace(os.sep, "/"))
+            cursor.execute("INSERT OR IGNORE INTO sources VALUES (?, ?)", (output, row.number))
 
 
 def _first(cursor: sqlite3.Cursor, table: str, output: str) -> int | None:

@@ -80,6 +80,24 @@ def test_a_name_is_a_pictures_or_a_folders(tmp_path, outputs):
         ]
 
 
+def test_no_row_writes_over_a_photo(tmp_path):
+    """Nor over that of a later row, by a name that was given or by its own."""
+    rows = [row("cat.png", "a dog"), row("cat-1.png", "a dog"), row("cow.png", "a dog", output="COW.png")]
+    rows += [row("sub/../hen.png", "a dog", output="hen.png"), row("/else/fox.png", "a dog", output="fox.png")]
+    whole = manifest(tmp_path, *rows)
+    with Plan(whole, tmp_path) as plan:
+        assert numbers(plan) == [[2], [5]]
+        assert [(bad.number, bad.error[:45]) for bad in plan.bad_rows()] == [
+            (1, "output is the photo or the mask of row 2: cho"),
+            (3, "output is the photo or the mask of row 3: cho"),
+            (4, "output is the photo or the mask of row 4: cho"),
+        ]
+        assert [bad.output for bad in plan.bad_rows()] == ["cat-1.png", "COW.png", "hen.png"]
+        assert (plan.counts.total, plan.counts.todo, plan.counts.bad) == (5, 2, 3)
+    with Plan(whole, tmp_path / "elsewhere") as plan:
+        assert plan.counts.todo == 5
+
+
 def test_a_table_of_the_users_own_is_left_alone(tmp_path):
     (tmp_path / "results_mine.csv").write_text("number,output,status,key\n1,a.png,done,k\n")
     with Plan(manifest(tmp_path, row("a", "dog")), tmp_path) as plan:
