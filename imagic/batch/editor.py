@@ -54,7 +54,7 @@ class Editor:
             photo, mask: their files' contents, where they were read elsewhere.
         """
         start = time.perf_counter()
-        method.forget_peak()
+        method.forget_peak(self._pipeline)
         try:
             return self._edit(row, photo, mask, start)
         except Exception as error:
@@ -84,7 +84,7 @@ class Editor:
             evaluations=cost + drawn.evaluations,
             alignment=drawn.alignment,
             fidelity=drawn.fidelity,
-            peak_mib=method.peak(),
+            peak_mib=method.peak(self._pipeline),
             edit=name,
             key=row.key,
         )

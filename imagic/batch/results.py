@@ -107,6 +107,12 @@ class Table:
                 raise
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file starts as the tables of this version do, and is not one of the user's own."""
+    with path.open("rb") as file:
+        return file.readline(2**16) == _line(COLUMNS)
+
+
 def read(path: Path) -> Iterator[Result]:
     """The rows of a table, one after the other; none of a file that is no table of ours.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..batch.editor import picture
 from ..whole_file import whole
 from .metrics import FIGURES
 from .pairs import Pair
@@ -84,7 +85,8 @@ def write(folder: Path, text: str, content: dict) -> None:
 
 
 def sheets(folder: Path, pairs: Sequence[Pair], columns: Mapping[str, Mapping[str, Path]]) -> None:
-    """sheet-1.jpg and so on: the photo and each method's picture, and the target below.
+    """sheet-1.jpg and so on: the photo and each method's picture, and the target below. Of what cannot be read, the
+    place stays empty.
 
     Args:
         columns: for each method, its pictures by the pairs' names.
@@ -99,12 +101,19 @@ def sheets(folder: Path, pairs: Sequence[Pair], columns: Mapping[str, Mapping[st
         for row, pair in enumerate(part):
             top = 16 + row * (SIDE + 16)
             for column, path in enumerate([pair.photo, *(found.get(pair.name) for found in columns.values())]):
-                if path is None:
+                if path is None or (small := _small(path)) is None:
                     continue
-                with Image.open(path) as picture:
-                    small = picture.convert("RGB")
-                    small.thumbnail((SIDE, SIDE))
-                    sheet.paste(small, (SIDE * column, top))
+                sheet.paste(small, (SIDE * column, top))
             draw.text((4, top + SIDE + 1), pair.target[:120], "black")
         with whole(folder / f"sheet-{number}.jpg") as unfinished:
             sheet.save(unfinished, "JPEG", quality=88)
+
+
+def _small(path: Path) -> Image.Image | None:
+    """A picture of a sheet's size; None where it cannot be read, which the table of its method tells."""
+    try:
+        small = picture("picture", str(path.absolute()), Path())
+    except ValueError:
+        return None
+    small.thumbnail((SIDE, SIDE))
+    return small

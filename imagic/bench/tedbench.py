@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .pairs import NotABenchmark, Pair, existing, read_json
 
+CAPTIONS = 'give --captions a file of {"dog.jpg": "a brown dog", ...}.'
 HINT = "give --data the folder tedbench of the repository imagic-editing/imagic-editing.github.io."
 
 
@@ -42,3 +43,11 @@ def read(folder: Path, captions: Mapping[str, str] = {}) -> list[Pair]:
             )
         )
     return pairs
+
+
+def read_captions(path: Path) -> dict[str, str]:
+    """What photos show, by their names. Raises NotABenchmark where the file is not there or no such thing."""
+    captions = read_json(path, CAPTIONS)
+    if not isinstance(captions, dict) or not all(isinstance(text, str) for text in captions.values()):
+        raise NotABenchmark(f"{path} does not say in a text what each photo shows: {CAPTIONS}")
+    return captions

@@ -21,7 +21,7 @@ examples:
   imagic batch photos.csv out --engine comfyui --servers http://a:8188,http://b:8188 --workflow edit_api.json \\
       --set sentence=4.text --set strength=8.eta
 
-exit status: 0 all done, 1 stopped before the end, 2 misused, 3 some rows could not be done
+exit status: 0 all done, 1 stopped before the end, 2 misused, 3 some rows could not be done, 130 stopped by Ctrl-C
 """
 
 from __future__ import annotations
@@ -131,11 +131,8 @@ def _diffusers(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset
         offload=options.offload,
         config=options.config,
         instant=options.instant,
-        embedding_steps=options.embedding_steps,
-        tuning_steps=options.tuning_steps,
-        size=options.size,
+        **arguments.learning(options),
         as_drawn=options.as_drawn,
-        gradient_checkpointing=options.gradient_checkpointing,
         **drawing,
         save_edits=options.save_edits,
         scores=options.scores,

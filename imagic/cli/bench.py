@@ -20,7 +20,6 @@ exit status: 0 done, 1 stopped before the end, 2 misused, 130 stopped by Ctrl-C
 """
 
 import argparse
-import json
 from functools import partial
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
     output = options.output or Path(options.benchmark)
     if options.benchmark == "tedbench":
-        captions = json.loads(options.captions.read_text(encoding="utf-8")) if options.captions else {}
+        captions = tedbench.read_captions(options.captions) if options.captions else {}
         pairs = tedbench.read(options.data, captions)
     else:
         pairs = piebench.read(options.data)
@@ -73,12 +72,8 @@ def run(options: argparse.Namespace) -> int:
         dtype=options.dtype,
         offload=options.offload,
         config=options.config,
-        embedding_steps=options.embedding_steps,
-        tuning_steps=options.tuning_steps,
+        **arguments.learning(options),
         num_inference_steps=checks.integer("--num-inference-steps", options.num_inference_steps, 1, 1000),
-        size=options.size,
-        gradient_checkpointing=options.gradient_checkpointing,
-        threads=torch.get_num_threads(),
     )
     metrics = Metrics(options.weights, "cuda" if torch.cuda.is_available() else "cpu")
     for missing in metrics.missing:

@@ -93,13 +93,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _stages(options: argparse.Namespace) -> dict[str, Any]:
-    from .. import checks
     from ..diffusers import EmbeddingSettings, TuningSettings
 
-    embedding = EmbeddingSettings(gradient_checkpointing=options.gradient_checkpointing, seed=options.seed)
-    tuning = TuningSettings(gradient_checkpointing=options.gradient_checkpointing, seed=options.seed)
-    if options.embedding_steps is not None:
-        embedding = replace(embedding, steps=checks.integer("--embedding-steps", options.embedding_steps, 1, 10000))
-    if options.tuning_steps is not None:
-        tuning = replace(tuning, steps=checks.integer("--tuning-steps", options.tuning_steps, 1, 10000))
+    chosen = arguments.learning(options)
+    embedding, tuning = (
+        kind(gradient_checkpointing=chosen["gradient_checkpointing"], seed=options.seed)
+        for kind in (EmbeddingSettings, TuningSettings)
+    )
+    if chosen["embedding_steps"] is not None:
+        embedding = replace(embedding, steps=chosen["embedding_steps"])
+    if chosen["tuning_steps"] is not None:
+        tuning = replace(tuning, steps=chosen["tuning_steps"])
     return {"embedding": embedding, "tuning": tuning}

@@ -101,12 +101,37 @@ def test_a_folder_has_one_kind_of_pictures(tmp_path):
     settings = Settings("demo", num_inference_steps=9, threads=3)
     keep(settings, tmp_path)
     keep(settings, tmp_path)
+    with Table(tmp_path / "results-1-of-2.csv") as table:
+        table.append(ONE)
     with pytest.raises(OtherSettings, match="holds pictures with num_inference_steps 9, not 20: choose another"):
         keep(Settings("demo", threads=3), tmp_path)
     assert chosen_threads(None, tmp_path) == 3
     assert chosen_threads(2, tmp_path) == 2
     with pytest.raises(ValueError, match="--threads is 0"):
         chosen_threads(0, tmp_path)
+
+
+def test_a_command_that_made_no_picture_binds_nobody(tmp_path):
+    """A mistyped model, for instance. A table of the user's own says nothing about it."""
+    (tmp_path / "results_mine.csv").write_text("name,status\na,done\n")
+    keep(Settings("no-such.safetensors"), tmp_path)
+    with Table(tmp_path / "results.csv") as table:
+        table.append(TWO)
+    keep(Settings("demo", num_inference_steps=9), tmp_path)
+    with Table(tmp_path / "results.csv") as table:
+        table.append(ONE)
+    with pytest.raises(OtherSettings, match="num_inference_steps 9, not 20"):
+        keep(Settings("demo"), tmp_path)
+
+
+def test_a_run_that_has_no_picture_yet_keeps_its_settings(tmp_path):
+    keep(Settings("demo"), tmp_path)
+    with (
+        Table(tmp_path / "results.csv"),
+        pytest.raises(NotWritten, match=r"Another run writes to .*: wait until it ends"),
+    ):
+        keep(Settings("other"), tmp_path)
+    keep(Settings("other"), tmp_path)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

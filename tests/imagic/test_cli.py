@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from imagic.cli import main
+from imagic.cli import COMMANDS, main
+from imagic.diffusers import ImagicEdit
 from imagic.diffusers.demo_words import MODEL
 
 from .pipelines import build
@@ -21,6 +23,7 @@ CAPTION, TARGET = "a brown dog sitting in the snow", "a brown dog sitting in the
 CROWN = "a brown dog sitting in the snow wearing a crown"
 DEMO = "--model", "demo"
 QUICK = *DEMO, "--num-inference-steps", "2"
+SMALL = "--size", 64
 SHORT = "--embedding-steps", "1", "--tuning-steps", "1"
 
 
@@ -196,6 +199,43 @@ def test_a_command_that_cannot_be_read_is_misused(arguments, capsys):
     assert "imagic" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((*EDIT, *DEMO), "try --offload model, --gradient-checkpointing or a smaller --size."),
+        ((*EDIT, *DEMO, "--instant", CAPTION, "--offload", "model"), "try --offload sequential or a smaller --size."),
+        ((*EDIT, *DEMO, "--instant", CAPTION, "--offload", "sequential"), "try a smaller --size."),
+        (("apply", PHOTO, *DEMO, "-o", "new.png"), "try --offload model."),
+        (("apply", PHOTO, *DEMO, "-o", "new.png", "--offload", "sequential"), "try a smaller model."),
+    ],
+)
+def test_too_little_memory_is_a_sentence_with_options_that_the_command_has(arguments, sentence, capsys, monkeypatch):
+    def load(options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("imagic.cli.arguments.load", load)
+    assert imagic(*arguments) == 1
+    assert capsys.readouterr().err == f"imagic: The memory of the device is too small: {sentence}\n"
+
+
+def test_another_error_of_pytorch_is_not_hidden(monkeypatch):
+    def load(options):
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("imagic.cli.arguments.load", load)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        imagic(*EDIT, *DEMO)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_tells_every_exit_status(command, capsys):
+    with pytest.raises(SystemExit):
+        imagic(command, "--help")
+    last = capsys.readouterr().out.partition("exit status: ")[2].partition("\n")[0]
+    for status in ("0 ", "1 ", "2 misused", "130 stopped by Ctrl-C"):
+        assert status in last
+
+
 def test_ctrl_c_stops_it_and_leaves_nothing(tmp_path, capsys):
     timer = threading.Timer(6, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
@@ -205,3 +245,19 @@ def test_ctrl_c_stops_it_and_leaves_nothing(tmp_path, capsys):
         timer.cancel()
     assert capsys.readouterr().err.endswith("imagic: stopped.\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_guidance_that_is_asked_for_is_that_of_the_region(monkeypatch):
+    """Flux takes it as an input, so its region depends on it."""
+    asked, region = [], ImagicEdit.region
+
+    def note(edit, *args, guidance_scale, **options):
+        asked.append(guidance_scale)
+        return region(edit, *args, guidance_scale=guidance_scale, **options)
+
+    monkeypatch.setattr(ImagicEdit, "region", note)
+    options = *QUICK, *SMALL, "--guidance-scale", 2
+    assert imagic("edit", PHOTO, TARGET, "--instant", CAPTION, *options, "-o", "a.png") == 0
+    Path("rows.csv").write_text(f"photo,sentence,caption\n{PHOTO},{TARGET},{CAPTION}\n")
+    assert imagic("batch", "rows.csv", "out", "--instant", *options) == 0
+    assert asked == [2, 2]

@@ -169,11 +169,11 @@ class _Pool:
         try:
             while left and not self._stopped.is_set():
                 finished = self._row(place, left[0])
-                self._last_there = time.monotonic()
                 self._tries.pop(left.popleft().number, None)
                 self._results.put(finished)
         except Gone as gone:
             place.there = False
+            self._last_there = time.monotonic()  # it was there until now, however long the row took
             first = left[0]
             self._tries[first.number] = self._tries.get(first.number, 0) + 1
             if self._tries[first.number] == TRIES:
