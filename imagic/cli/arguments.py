@@ -78,6 +78,15 @@ def check_sentence(sentence: str | None) -> None:
         raise ValueError("The sentence is empty: say what the finished photo shows.")
 
 
+def check_caption(name: str, caption: str | None) -> None:
+    """
+    Raises:
+        ValueError: it is there, and says nothing.
+    """
+    if caption is not None and not caption.strip():
+        raise ValueError(f"{name} is empty: say what the photo shows now.")
+
+
 def learning(options: argparse.Namespace) -> dict[str, Any]:
     """How photos are learned, as `batch.settings.Settings` takes it.
 

@@ -59,13 +59,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     arguments.check_sentence(options.sentence)
-    output = options.output or Path(f"{options.photo.stem}-edited.png")
+    arguments.check_caption("--caption", options.caption)
+    arguments.check_caption("--instant", options.instant)
     photo = files.read_photo(options.photo)
+    output = options.output or files.default_output(options.photo)
     kind = files.check_output(output, options.photo)
-    if options.save_edit is not None:
-        files.check_folder(options.save_edit)
-        if options.instant is not None:
+    if options.instant is not None:
+        if options.caption is not None:
+            raise ValueError("--instant has a caption of its own: leave out --caption.")
+        if options.save_edit is not None:
             raise ValueError("--instant learns nothing that --save-edit could keep: leave one of them out.")
+    if options.save_edit is not None:
+        files.check_edit_file(options.save_edit, options.photo)
     drawing, stages = arguments.sampling(options), _stages(options)
     pipeline = arguments.load(options)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -41,6 +42,16 @@ def test_a_torn_heading_is_written_again(tmp_path):
     with Table(path) as table:
         table.append(ONE)
     assert list(read(path)) == [ONE]
+
+
+def test_a_line_that_cannot_be_read_is_left_out(tmp_path):
+    """Earlier versions wrote names with line breaks, of rows that they refused."""
+    path = tmp_path / "results.csv"
+    with Table(path) as table:
+        table.append(replace(TWO, output="a\rb.png"))
+        table.append(replace(TWO, output="a\nb.png"))
+        table.append(ONE)
+    assert list(read(path))[-1] == ONE
 
 
 def test_one_run_at_a_time(tmp_path):

@@ -47,10 +47,10 @@ def key(method: methods.Method, model: str = "demo") -> str:
     folder, _ = studio.MODELS[model]
     files = [Path(studio.__file__), *DENOISER, *sorted(folder.rglob("*.safetensors"))]
     if method.trains:
-        files += used("embedding", "finetuning")
+        files += used("embedding", "finetuning", "interpolation")
     if method.keeps:
         sampling = ROOT / "imagic" / "diffusers" / "sampling.py"
-        files += [*used("keeping", "region", "scoring"), sampling, Path(pack.__file__)]
+        files += [*used("interpolation", "keeping", "region", "scoring"), sampling, Path(pack.__file__)]
     digest = hashlib.sha256(json.dumps([shared, method.settings, methods.source(method)]).encode())
     for file in files:
         digest.update(file.read_bytes())

@@ -53,7 +53,7 @@ def test_what_was_done_is_known_by_the_pair_and_not_by_its_place(tmp_path, outco
 
 
 def test_a_method_depends_on_what_its_code_imports():
-    names = {path.stem for path in used("embedding", "finetuning")}
+    names = {path.stem for path in used("embedding", "finetuning", "interpolation")}
     assert {"embedding", "objective", "levels", "adapters", "weights", "sizes"} <= names  # levels by way of objective
     assert not {"keeping", "region", "scoring", "edit_file", "putting_back"} & names
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from imagic.cli import COMMANDS, main
 from imagic.diffusers import ImagicEdit
+from imagic.diffusers.demo_words import MODEL
 
 from .pipelines import build
 from .test_photo import display_p3
@@ -52,18 +53,18 @@ def test_the_same_command_gives_the_same_bytes_and_another_seed_does_not(capsys)
 def test_an_edit_that_was_saved_is_drawn_again_with_another_sentence_and_strength():
     assert imagic("edit", PHOTO, TARGET, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
     assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO) == 0
-    assert Path("photo-edited.png").read_bytes() == Path("dog.png").read_bytes()
+    assert Path("photo-edited.png").read_bytes() == Path("dog-edited.png").read_bytes()
     assert imagic("apply", "dog.safetensors", CROWN, *QUICK, "-o", "crown.png") == 0
     assert imagic("apply", "dog.safetensors", *QUICK, "--strength", 0, "-o", "none.png") == 0
     for name in ("crown.png", "none.png"):
-        assert np.abs(picture(name) - picture("dog.png")).max() > 20
+        assert np.abs(picture(name) - picture("dog-edited.png")).max() > 20
 
 
 def test_an_edit_is_applied_to_its_own_photo_at_any_size_and_to_none_of_another_shape(capsys):
     Image.open(PHOTO).convert("RGB").resize((300, 200)).save("wide.png")  # drawn at 160 x 104, by 2.5 % off
     assert imagic("edit", "wide.png", TARGET, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
     assert imagic("apply", "dog.safetensors", *QUICK, "--photo", "wide.png") == 0
-    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO) == 1
+    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO, "-o", "other.png") == 1
     *_, last = capsys.readouterr().err.splitlines()
     assert last.startswith("imagic: image is ")
     assert last.endswith(" pixels, another shape: crop it as it was there.")
@@ -82,7 +83,7 @@ def test_of_picture_and_edit_one_is_there_where_the_other_cannot_be_written(pict
 def test_a_caption_serves_the_sentence():
     assert imagic("edit", PHOTO, TARGET, "--caption", CAPTION, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
     assert imagic("apply", "dog.safetensors", TARGET, *QUICK, "--photo", PHOTO) == 0
-    assert Path("photo-edited.png").read_bytes() == Path("dog.png").read_bytes()
+    assert Path("photo-edited.png").read_bytes() == Path("dog-edited.png").read_bytes()
 
 
 def test_the_photo_comes_back_at_its_own_size_upright_with_its_own_pixels():
@@ -106,7 +107,7 @@ def test_a_photo_in_display_p3_is_drawn_and_written_in_srgb():
     Image.new("RGB", (96, 64), (170, 130, 130)).save("phone.png", icc_profile=display_p3())
     assert imagic("edit", "phone.png", TARGET, *QUICK, *SHORT, "--save-edit", "e.safetensors", "--strength", 0) == 0
     assert imagic("apply", "e.safetensors", *QUICK, "--photo", "phone.png", "--strength", 0) == 0
-    for name in ("phone-edited.png", "e.png"):
+    for name in ("phone-edited.png", "e-edited.png"):
         assert "icc_profile" not in Image.open(name).info
         kept = np.median(picture(name).reshape(-1, 3), axis=0)  # most pixels are the photo's own
         assert np.abs(kept - (179, 129, 130)).max() <= 2
@@ -115,8 +116,10 @@ def test_a_photo_in_display_p3_is_drawn_and_written_in_srgb():
 def test_as_drawn_it_has_the_photos_shape_and_as_many_pixels_as_a_square_of_the_size():
     Image.open(PHOTO).convert("RGB").resize((300, 200)).save("wide.jpg")
     for size, options in ((128, ()), (64, ("--size", 64))):
-        assert imagic("edit", "wide.jpg", TARGET, "--instant", CAPTION, *QUICK, "--as-drawn", *options) == 0
-        width, height = Image.open("wide-edited.png").size
+        assert (
+            imagic("edit", "wide.jpg", TARGET, "--instant", CAPTION, *QUICK, *options, "--as-drawn", "-o", "a.png") == 0
+        )
+        width, height = Image.open("a.png").size
         assert width % 8 == height % 8 == 0
         assert width / height == pytest.approx(3 / 2, rel=0.1)
         assert width * height == pytest.approx(size**2, rel=0.2)
@@ -142,7 +145,15 @@ EDIT = "edit", PHOTO, TARGET
         (("edit", "text.jpg", TARGET, *DEMO), "'text.jpg' is no picture that can be read: convert it to PNG or JPEG."),
         ((*EDIT, *DEMO, "-o", "a.txt"), "'a.txt' is no name of a picture: end it with .png, .jpg or .webp."),
         ((*EDIT, *DEMO, "-o", "no/a.png"), "The folder 'no' is not there: make it first."),
+        ((*EDIT, *DEMO, "-o", "a.xbm"), "'a.xbm' is no name of a picture: end it with .png, .jpg or .webp."),
         ((*EDIT, *DEMO, "--save-edit", "."), "'.' is a folder: add a file's name."),
+        ((*EDIT, *DEMO, "--save-edit", "own.png"), "'own.png' is no name of an edit file: end it with .safetensors."),
+        (("edit", "own.png", TARGET, *DEMO), "'own-edited.png' is there already: name the new picture with -o."),
+        (("apply", "own.safetensors", *DEMO), "'own-edited.png' is there already: name the new picture with -o."),
+        ((*EDIT, *DEMO, "--caption", " "), "--caption is empty: say what the photo shows now."),
+        ((*EDIT, *DEMO, "--instant", ""), "--instant is empty: say what the photo shows now."),
+        ((*EDIT, *DEMO, "--instant", CAPTION, "--caption", CAPTION), "--instant has a caption of its own: leave out"),
+        ((*EDIT, "--model", "bundled"), "model is the folder of the demo model: write demo in its place."),
         (("edit", "own.png", TARGET, *DEMO, "-o", "own.png"), "'own.png' is the photo itself: choose another name for"),
         ((*EDIT, *DEMO, "--instant", CAPTION, "--save-edit", "e"), "--instant learns nothing that --save-edit could"),
         ((*EDIT, *DEMO, "--strength", "9"), "--strength is 9: set it between -2 and 3."),
@@ -166,6 +177,9 @@ EDIT = "edit", PHOTO, TARGET
 )
 def test_what_is_wrong_is_one_sentence_and_an_exit_status(arguments, sentence, capsys):
     Path("empty").mkdir()
+    Path("bundled").symlink_to(MODEL)
+    Path("own-edited.png").touch()
+    Path("own.safetensors").touch()
     for name in ("text.jpg", "text.safetensors"):
         Path(name).write_bytes(BROKEN)
     Image.open(PHOTO).save("own.png")
