@@ -108,9 +108,9 @@ class Table:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file starts as the tables of this version do, and is not one of the user's own."""
+    """Whether a file starts as a table that can be added to, and is not one of the user's own."""
     with path.open("rb") as file:
-        return file.readline(2**16) == _line(COLUMNS)
+        return bool(_columns(file.readline(2**16)))
 
 
 def read(path: Path) -> Iterator[Result]:

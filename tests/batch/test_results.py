@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from imagic.batch.results import DONE, FAILED, Result, Table, read
+from imagic.batch.results import COLUMNS, DONE, FAILED, Result, Table, read
 from imagic.batch.settings import OtherSettings, Settings, chosen_threads, keep
 from imagic.whole_file import NotWritten
 
@@ -74,7 +74,7 @@ def test_a_table_of_another_version(tmp_path):
 FULL = """
 import resource, sys
 from pathlib import Path
-from imagic.batch.results import DONE, Result, Table
+from imagic.batch.results import COLUMNS, DONE, Result, Table
 from imagic.whole_file import NotWritten
 path = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
@@ -122,6 +122,16 @@ def test_a_command_that_made_no_picture_binds_nobody(tmp_path):
         table.append(ONE)
     with pytest.raises(OtherSettings, match="num_inference_steps 9, not 20"):
         keep(Settings("demo"), tmp_path)
+
+
+def test_pictures_of_an_earlier_version_have_their_settings(tmp_path):
+    keep(Settings("demo"), tmp_path)
+    columns = [name for name in COLUMNS if name != "ended"]
+    values = {"number": 1, "output": "a.png", "status": DONE, "seconds": 1, "evaluations": 9, "peak_mib": 0}
+    lines = (columns, [str(values.get(name, "")) for name in columns])
+    (tmp_path / "results.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+    with pytest.raises(OtherSettings):
+        keep(Settings("other"), tmp_path)
 
 
 def test_a_run_that_has_no_picture_yet_keeps_its_settings(tmp_path):
