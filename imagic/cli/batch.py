@@ -1,6 +1,6 @@
 """Edit many photos: a table of photos and sentences in, pictures and a table of results out.
 
-The table is a CSV file with a heading, or JSONL with one object a line. Its columns:
+The table is a CSV file with a heading and one row a line, or JSONL with one object a line. Its columns:
   photo      the picture to edit; a path, beside the table where it is relative
   sentence   what the finished photo shows
   caption    what the photo shows now; with it, one tuning serves every sentence of a photo (optional)
