@@ -57,9 +57,11 @@ def keep(settings: Settings, output: Path) -> None:
     """
     file = output / FILE
     if file.is_file():
-        before = json.loads(file.read_text(encoding="utf-8"))
-        name = settings.differs(before)
+        before = _read(file)
+        name = FILE if before is None else settings.differs(before)
         if name and _has_pictures(output):
+            if before is None:
+                raise OtherSettings(f"{file} is damaged, and {output} holds pictures: choose another output folder.")
             raise OtherSettings(
                 f"{output} holds pictures with {name} {before[name]!r}, not {asdict(settings)[name]!r}: "
                 "choose another output folder, or the same settings."
@@ -68,6 +70,15 @@ def keep(settings: Settings, output: Path) -> None:
             return
     with whole(file) as unfinished:
         unfinished.write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
+
+
+def _read(file: Path) -> dict | None:
+    """What a run kept, or None where that is damaged."""
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return before if isinstance(before, dict) and "threads" in before else None
 
 
 def _has_pictures(output: Path) -> bool:
@@ -88,6 +99,6 @@ def chosen_threads(wanted: int | None, output: Path) -> int:
     if wanted is not None:
         return checks.integer("--threads", wanted, 1, 1024)
     file = output / FILE
-    if file.is_file():
-        return json.loads(file.read_text(encoding="utf-8"))["threads"]
+    if file.is_file() and (before := _read(file)):
+        return before["threads"]
     return torch.get_num_threads()

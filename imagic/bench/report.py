@@ -45,18 +45,21 @@ def summary(pairs: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, flo
     return {name: interval([figures[name] for figures in pairs.values() if name in figures]) for name in names}
 
 
-def markdown(benchmark: str, about: str, methods: Mapping[str, dict], notes: Sequence[str]) -> str:
+def markdown(
+    benchmark: str, about: str, methods: Mapping[str, dict], pictures: Mapping[str, int], notes: Sequence[str]
+) -> str:
     """RESULTS.md.
 
     Args:
         methods: `summary` of each.
+        pictures: how many there are of each.
         notes: what could not be run or measured, a sentence each.
     """
     columns = {**{name: (title, digits) for name, (title, _, digits) in FIGURES.items()}, **COSTS}
     columns = {name: told for name, told in columns.items() if any(name in found for found in methods.values())}
     arrows = {name: "↑" if more else "↓" for name, (_, more, _) in FIGURES.items()}
     titles = [f"{title} {arrows.get(name, '')}".strip() for name, (title, _) in columns.items()]
-    lines = [f"# {benchmark}\n", about, "", f"| method | pairs | {' | '.join(titles)} |"]
+    lines = [f"# {benchmark}\n", about, "", f"| {' | '.join(['method', 'pairs', *titles])} |"]
     lines.append("|---" * (len(columns) + 2) + "|")
     for method, found in methods.items():
         cells = []
@@ -67,12 +70,16 @@ def markdown(benchmark: str, about: str, methods: Mapping[str, dict], notes: Seq
                 if figure
                 else "–"
             )
-        count = max((figure["pairs"] for figure in found.values()), default=0)
-        lines.append(f"| {method} | {count} | {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join([method, str(pictures[method]), *cells])} |")
     for source, figures in PUBLISHED[benchmark].items():
         cells = [f"{figures[name]:.2f}" if name in figures else "–" for name in columns]
-        lines.append(f"| published: {source} | 700 | {' | '.join(cells)} |")
-    lines += ["", "In brackets: 95 % intervals by the bootstrap over pairs.", "", *(f"- {note}" for note in notes)]
+        lines.append(f"| {' | '.join([f'published: {source}', '700', *cells])} |")
+    lines += [
+        "",
+        "In brackets: 95 % intervals by the bootstrap over the pairs that have the figure.",
+        "",
+        *(f"- {note}" for note in notes),
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 

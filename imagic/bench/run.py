@@ -18,6 +18,7 @@ from .pairs import Pair
 
 METHODS = "default", "instant", "paper", *PEERS
 PUBLISHED = "the paper's own pictures"
+PUT_BACK = {"default", "instant"}
 KEEP_EVERY = 50  # pairs that are measured; LPIPS and DINO take a CPU seconds each
 
 EngineOf = Callable[[Settings, Path, Path], runner.Engine]
@@ -41,7 +42,7 @@ def run(
         engine_of: an engine for settings, the folder of the manifest and that of the pictures.
 
     Returns:
-        What results.json holds.
+        What results.json holds; "failed" is the number of edits that could not be made.
 
     Raises:
         NotWritten: the disk is full. What was done is done.
@@ -51,7 +52,7 @@ def run(
     found: dict[str, dict[str, dict[str, float]]] = {}
     pictures: dict[str, dict[str, Path]] = {}
     notes = [f"Not measured, since it is missing: {missing}" for missing in metrics.missing]
-    unfit = None
+    unfit, failed = None, 0
     for method in methods:
         chosen = [pair for pair in pairs if pair.caption] if method == "instant" else list(pairs)
         if not chosen:
@@ -72,9 +73,9 @@ def run(
             from ..diffusers.peers import ABOUT
 
             notes.append(f"{method}: {ABOUT[method]}")
-        if len(costs) < len(chosen):
-            failed = len(chosen) - len(costs)
-            notes.append(f"{failed} pairs could not be edited by {method}: {folder / 'results.csv'} says why.")
+        if missed := len(chosen) - len(costs):
+            failed += missed
+            notes.append(f"{missed} pairs could not be edited by {method}: {folder / 'results.csv'} says why.")
     if unfit and not found:
         raise unfit
     published = {pair.name: pair.published for pair in pairs if pair.published}
@@ -82,12 +83,32 @@ def run(
         pictures[PUBLISHED] = published
         chosen = [pair for pair in pairs if pair.published]
         found[PUBLISHED] = _measured(metrics, chosen, published, {}, output / "published.json", notes)
+    if PUT_BACK & set(found) and set(found) - PUT_BACK:
+        own = " and ".join(sorted(PUT_BACK & set(found)))
+        notes.append(
+            f"{own}: put back into the photo, as imagic edit does. The others are as they were drawn: outside of the "
+            "mask, their figures have the error of the model's autoencoder in them."
+        )
     summaries = {name: report.summary(each) for name, each in found.items()}
-    about = f"{len(pairs)} pairs with {settings.model}, {settings.num_inference_steps} sampling steps."
-    content = {"about": about, "notes": notes, "summary": summaries, "pairs": found}
-    report.write(output, report.markdown(benchmark, about, summaries, notes), content)
+    content = {
+        "about": _about(pairs, settings),
+        "notes": notes,
+        "failed": failed,
+        "summary": summaries,
+        "pairs": found,
+    }
+    counts = {name: len(each) for name, each in found.items()}
+    report.write(output, report.markdown(benchmark, content["about"], summaries, counts, notes), content)
     report.sheets(output, pairs, pictures)
     return content
+
+
+def _about(pairs: Sequence[Pair], settings: Settings) -> str:
+    """What was run, with what is not as each method has it by itself."""
+    chosen = {"size": settings.size, "steps of A": settings.embedding_steps, "steps of B": settings.tuning_steps}
+    told = [f"{name} {value}" for name, value in chosen.items() if value is not None]
+    steps = f"{settings.num_inference_steps} sampling steps"
+    return f"{len(pairs)} pairs with {', '.join([settings.model, steps, *told])}."
 
 
 def _settings(settings: Settings, method: str) -> Settings:

@@ -28,8 +28,11 @@ def read(folder: Path, captions: Mapping[str, str] = {}) -> list[Pair]:
     entries = read_json(folder / "input_list.json", HINT)
     try:
         texts = [(entry["img_name"], entry["target_text"]) for entry in entries]
+        usable = texts and all(isinstance(text, str) for pair in texts for text in pair)
     except (TypeError, KeyError):
-        raise NotABenchmark(f"{folder / 'input_list.json'} is no list of img_name and target_text: {HINT}") from None
+        usable = False
+    if not usable:
+        raise NotABenchmark(f"{folder / 'input_list.json'} is no list of img_name and target_text: {HINT}")
     pairs = []
     for number, (image, text) in enumerate(texts):
         published = folder / "imagic" / f"{image}-{text.strip().rstrip('.').replace(' ', '_')}.png"

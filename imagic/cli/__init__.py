@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line; default: `sys.argv`'s.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):  # names of files hold what not every terminal can show
+        stream.reconfigure(errors="backslashreplace")
     if not arguments or arguments[0] not in COMMANDS:
         return _explain(arguments)
     name, *rest = arguments

@@ -144,9 +144,13 @@ def _diffusers(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset
 
         devices = local.devices(options.device, options.workers)
         return settings, partial(local.run, settings=settings, devices=devices, **places), frozenset()
+    from .. import checks
     from ..batch.engines import ray
 
-    cluster = ray.Cluster(options.address, options.workers, options.gpus_per_worker, options.send_photos)
+    gpus = options.gpus_per_worker
+    if gpus is not None:
+        checks.number("--gpus-per-worker", gpus, 0, 1024)
+    cluster = ray.Cluster(options.address, options.workers, gpus, options.send_photos)
     return settings, partial(ray.run, settings=settings, cluster=cluster, **places), frozenset()
 
 
@@ -156,13 +160,14 @@ def _comfyui(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset[s
     from ..batch.engines.workflow import Workflow
     from ..batch.settings import Settings
 
-    if not options.servers or not options.workflow:
+    addresses = [address.strip() for address in (options.servers or "").split(",") if address.strip()]
+    if not addresses or not options.workflow:
         raise ValueError("--engine comfyui needs --servers URL,URL and --workflow FILE: add what is missing.")
     workflow = Workflow(options.workflow, options.set, options.output_node)
     engine = partial(
         comfyui.run,
         workflow=workflow,
         folder=options.manifest.absolute().parent,
-        addresses=[address.strip() for address in options.servers.split(",") if address.strip()],
+        addresses=addresses,
     )
     return Settings(model=f"workflow {workflow.digest}"), engine, workflow.more

@@ -8,11 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
-from imagic.batch.editor import NoWorker
+from imagic.batch.editor import NoWorker, encode
 from imagic.batch.engines import comfyui
 from imagic.batch.engines.comfyui_server import Refused, Server
 from imagic.batch.engines.workflow import Workflow
 from imagic.batch.manifest import Row
+from imagic.batch.results import FAILED
 
 from . import world
 
@@ -81,12 +82,15 @@ def test_a_graph_that_is_refused(serve, status, reply, sentence):
     assert str(refused.value) == sentence.format(address=server.address)
 
 
+PICTURE = encode(Image.new("RGB", (8, 8)), "a.png")
+
+
 class Restarted:
     """A server that is away for a while in the middle of its first row, and does the row when it is back."""
 
     def __init__(self, row: float, away: float):
         self._begin, self._row, self._away = time.monotonic(), row, away
-        self.queued = 0
+        self.queued, self.content = 0, PICTURE
 
     def __call__(self, path: str):
         now = time.monotonic() - self._begin
@@ -100,7 +104,7 @@ class Restarted:
         if path.startswith("history"):
             outputs = {"8": {"images": [{"filename": "a.png", "subfolder": "", "type": "output"}]}}
             return 200, {path.partition("/")[2]: {"outputs": outputs}} if now > self._row else {}
-        return 200, b"a picture" if path == "view" else {}
+        return 200, self.content if path == "view" else {}
 
 
 @pytest.fixture
@@ -118,8 +122,18 @@ def test_a_server_may_come_back_however_long_its_row_took(serve, units, tmp_path
     monkeypatch.setattr(comfyui, "PATIENCE", 0.6)
     server = Restarted(row=1.0, away=0.5)
     (finished,) = done(units, tmp_path, serve(server))
-    assert finished.files == {"a.png": b"a picture"}
+    assert finished.files == {"a.png": PICTURE}
     assert server.queued == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", PICTURE[:30]])
+def test_what_is_no_picture_is_not_done(serve, units, tmp_path, content):
+    server = Restarted(row=0.0, away=0.0)
+    server.content = content
+    (finished,) = done(units, tmp_path, serve(server))
+    assert finished.result.status == FAILED
+    assert finished.result.error == "output a.png is no picture that can be read: convert it to PNG or JPEG."
+    assert not finished.files
 
 
 def test_a_server_that_stays_away_ends_the_run(serve, units, tmp_path, monkeypatch):

@@ -1,10 +1,12 @@
 """The results table: whole lines, one writer, and nothing half-written on a full disk."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+import torch
 
 from imagic.batch.results import COLUMNS, DONE, FAILED, Result, Table, read
 from imagic.batch.settings import OtherSettings, Settings, chosen_threads, keep
@@ -148,3 +150,17 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotWritten), Table(tmp_path / "file" / "results.csv"):
         pass
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", "{"])
+def test_damaged_settings_bind_nobody_and_hide_no_pictures(tmp_path, damage):
+    keep(Settings("demo"), tmp_path)
+    (tmp_path / "settings.json").write_text(damage)
+    assert chosen_threads(None, tmp_path) == torch.get_num_threads()
+    with Table(tmp_path / "results.csv") as table:
+        table.append(ONE)
+    with pytest.raises(OtherSettings, match=r"is damaged, and .* holds pictures: choose another output folder"):
+        keep(Settings("demo"), tmp_path)
+    (tmp_path / "results.csv").unlink()
+    keep(Settings("demo"), tmp_path)
+    assert json.loads((tmp_path / "settings.json").read_text())["model"] == "demo"

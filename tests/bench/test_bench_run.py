@@ -11,6 +11,7 @@ from imagic.batch.results import DONE, Result
 from imagic.batch.settings import Settings
 from imagic.bench import run, tedbench
 from imagic.bench.metrics import Metrics
+from imagic.bench.pairs import NotABenchmark
 from imagic.cli import main
 
 from . import miniatures
@@ -81,6 +82,23 @@ def test_a_picture_of_an_earlier_target_does_not_count(folder):
     content = bench(folder, Copies("a red dog"))
     assert set(content["pairs"]["default"]) == {"001"}
     assert any(note.startswith("1 pairs could not be edited by default") for note in content["notes"])
+    assert content["failed"] == 1
+
+
+def test_the_report_tells_what_is_not_as_usual_and_what_cannot_be_compared(folder):
+    content = bench(folder, size=64, embedding_steps=2)
+    assert content["about"] == "2 pairs with demo, 20 sampling steps, size 64, steps of A 2."
+    (note,) = [note for note in content["notes"] if note.startswith("default: put back into the photo")]
+    text = (folder / "out" / "RESULTS.md").read_text()
+    assert note in text
+    assert f"| {run.PUBLISHED} | 2 |" in text  # pictures, whether there is a figure of them or not
+
+
+@pytest.mark.parametrize("entries", [[], {}, [{"img_name": 5, "target_text": "a dog"}], [{"img_name": "dog_1.png"}]])
+def test_a_list_without_pairs_is_no_benchmark(folder, entries):
+    (folder / "input_list.json").write_text(json.dumps(entries))
+    with pytest.raises(NotABenchmark, match="is no list of img_name and target_text: give --data"):
+        tedbench.read(folder)
 
 
 def test_a_run_goes_on_with_as_many_threads_as_it_began_with(folder, monkeypatch):

@@ -1,5 +1,6 @@
 """The command, run for real with the demo model."""
 
+import io
 import os
 import signal
 import threading
@@ -187,6 +188,14 @@ def test_what_is_wrong_is_one_sentence_and_an_exit_status(arguments, sentence, c
     *_, last = capsys.readouterr().err.splitlines()
     assert last.startswith(f"imagic: {sentence}")
     assert last.endswith(".")
+
+
+def test_a_name_that_the_terminal_cannot_show_is_written_in_another_way(monkeypatch):
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", narrow)
+    assert imagic("edit", PHOTO, TARGET, "--instant", CAPTION, *QUICK, "-o", "caf\u00e9.png") == 0
+    narrow.flush()
+    assert narrow.buffer.getvalue() == b"caf\\xe9.png\n"
 
 
 @pytest.mark.parametrize(
