@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         if options.save_edit is not None:
             raise ValueError("--instant learns nothing that --save-edit could keep: leave one of them out.")
     if options.save_edit is not None:
-        files.check_edit_file(options.save_edit, options.photo)
+        files.check_edit_file(options.save_edit)
     drawing, stages = arguments.sampling(options), _stages(options)
     pipeline = arguments.load(options)
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-KINDS = "PNG", "JPEG", "WEBP", "TIFF", "BMP"  # Pillow's other ones need what an edit does not have
-
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+# They hold any RGB picture. Some of Pillow's others are refused only when they are written, after the training.
+KINDS = "PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF"
 
 
 def read_photo(path: Path) -> "Image":
@@ -49,32 +50,21 @@ def check_output(path: Path, photo: Path | None = None) -> str:
     from ..checks import shown
 
     kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind not in KINDS:
+    if kind not in KINDS or kind not in Image.SAVE:
         raise ValueError(f"{shown(str(path))} is no name of a picture: end it with .png, .jpg or .webp.")
     check_folder(path)
-    check_other(path, photo)
+    if photo is not None and path.exists() and path.samefile(photo):
+        raise ValueError(f"{shown(str(path))} is the photo itself: choose another name for the edit.")
     return kind
 
 
-def check_edit_file(path: Path, photo: Path) -> None:
-    """
-    Raises:
-        ValueError: no edit file can be written there, or it would take the photo's place.
-    """
+def check_edit_file(path: Path) -> None:
+    """Raises ValueError unless an edit file, which no photo is by its name, can be written there."""
     from ..checks import shown
 
     check_folder(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"{shown(str(path))} is no name of an edit file: end it with .safetensors.")
-    check_other(path, photo)
-
-
-def check_other(path: Path, photo: Path | None) -> None:
-    """Raises ValueError if a file to write is the photo."""
-    from ..checks import shown
-
-    if photo is not None and path.exists() and path.samefile(photo):
-        raise ValueError(f"{shown(str(path))} is the photo itself: choose another name for the edit.")
 
 
 def check_folder(path: Path) -> None:
