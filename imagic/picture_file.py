@@ -26,7 +26,8 @@ def read(file: PathLike[str] | BinaryIO, name: str) -> Image.Image:
             upright = normalized(picture)
     except FileNotFoundError:
         raise
-    except (Image.DecompressionBombError, OSError, SyntaxError):
+    # What Pillow's readers of rarer formats raise of a damaged file.
+    except (Image.DecompressionBombError, OSError, SyntaxError, RuntimeError, ValueError):
         raise ValueError(f"{name} is no picture that can be read: convert it to PNG or JPEG.") from None
     upright.info = {}  # a profile or a tag tells what the file's numbers meant, not these
     return upright

@@ -1,16 +1,15 @@
 """Where an edit changes the photo: a mask that the model finds by itself (DiffEdit, arXiv 2210.11427)."""
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .checks import finite
 from .denoiser import Conditioning, Denoiser
 from .levels import standard_levels
 from .objective import samples_per_forward
+from .seam import blurred
 
 # A single noise makes the model see things; over a dozen, only what the two texts disagree on is left (DiffEdit, arXiv
 # 2210.11427). Levels as quantiles of the standard ones, see `levels`: cleaner ones show edges only.
@@ -110,28 +109,11 @@ def region_of(change: Tensor, threshold: float) -> Tensor:
 
 def local_size(change: Tensor) -> Tensor:
     """How large a change [N, C, ..., H, W] is around each position: the root of its mean square, [N, 1, ..., H, W]."""
-    return _smooth(change.square().mean(1, keepdim=True)).sqrt()
+    square = change.square().mean(1, keepdim=True)
+    return blurred(square, max(2.0, WINDOW * min(square.shape[-2:])) / 2).sqrt()
 
 
 def _quantiles(values: Tensor, quantile: float) -> Tensor:
     """A quantile of each of N, [N], from some million positions at most: torch's takes no more than 16 million."""
     values = values.flatten(1)
     return torch.quantile(values[:, :: values.shape[1] // 2**20 + 1], quantile, dim=1)
-
-
-def _smooth(values: Tensor) -> Tensor:
-    """The mean of each position and those around it in the last two dimensions, in a square of `WINDOW`.
-
-    The square's side is seldom a whole odd number of positions: those at its edge count by the part that is inside.
-    """
-    width = max(2.0, WINDOW * min(values.shape[-2:]))
-    reach = math.ceil((width - 1) / 2)
-    weights = (width / 2 + 0.5 - torch.arange(-reach, reach + 1, device=values.device).abs()).clamp(0, 1) / width
-    planes = values.flatten(0, -3).unsqueeze(1)
-    # One dimension after the other, for the window is large where a position is a pixel.
-    for padding, window in (
-        ((reach, reach, 0, 0), weights.view(1, 1, 1, -1)),
-        ((0, 0, reach, reach), weights.view(1, 1, -1, 1)),
-    ):
-        planes = functional.conv2d(functional.pad(planes, padding, mode="replicate"), window.to(planes))
-    return planes.view_as(values)

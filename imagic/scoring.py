@@ -67,7 +67,7 @@ def rank(
     optimized: Conditioning,
     target: Conditioning,
     *,
-    samples: int = 8,
+    samples: int = 6,
     **options,
 ) -> Ranking:
     """`ranked` by what needs no further model: `explained_better`, whose arguments these are, and `structure`."""
@@ -83,7 +83,7 @@ def explained_better(
     optimized: Conditioning,
     target: Conditioning,
     *,
-    samples: int = 8,
+    samples: int = 6,
     seed: int = 0,
     on_picture: Callable[[], None] = lambda: None,
 ) -> Tensor:

@@ -52,15 +52,17 @@ def faded(mask: Tensor, widths: Tensor) -> Tensor:
     return mask * share
 
 
-def blurred(plane: Tensor, reach: float) -> Tensor:
-    """The mean over a square of `reach` pixels to each side, a fraction of one counting in part. [H, W]."""
+def blurred(planes: Tensor, reach: float) -> Tensor:
+    """The mean over a square of `reach` pixels to each side, a fraction of one counting in part. [..., H, W]."""
+    # The square's side is seldom a whole odd number of pixels: those at its edge count by the part that is inside.
     whole = math.ceil(reach)
-    weights = (reach + 0.5 - torch.arange(-whole, whole + 1).abs()).clamp(0, 1).to(plane)
+    weights = (reach + 0.5 - torch.arange(-whole, whole + 1).abs()).clamp(0, 1).to(planes)
     weights /= weights.sum()
-    picture = plane[None, None]
+    # One dimension after the other, for the square is large where a position is a pixel.
+    blurry = planes.reshape(-1, 1, *planes.shape[-2:])
     for padding, window in (
         ((0, 0, whole, whole), weights.view(1, 1, -1, 1)),
         ((whole, whole, 0, 0), weights.view(1, 1, 1, -1)),
     ):
-        picture = functional.conv2d(functional.pad(picture, padding, mode="replicate"), window)
-    return picture[0, 0]
+        blurry = functional.conv2d(functional.pad(blurry, padding, mode="replicate"), window)
+    return blurry.view_as(planes)

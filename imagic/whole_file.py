@@ -39,6 +39,7 @@ REASONS = {
     errno.EROFS: _READ_ONLY,
     errno.ENOTDIR: _NO_FOLDER,
     errno.EEXIST: _NO_FOLDER,
+    errno.EISDIR: "a folder has its name: choose another name",
     errno.ELOOP: _LOOP,
     errno.ENOENT: "its folder is not there: make it first",
     errno.ENAMETOOLONG: "its name is too long: shorten it",
@@ -46,7 +47,11 @@ REASONS = {
 
 
 class NotWritten(OSError):
-    """A file that could not be written: one sentence that says why."""
+    """A file that could not be written: one sentence that says why; `errno` is the system's number, if it told one."""
+
+    def __init__(self, sentence: str, number: int | None = None):
+        super().__init__(sentence)
+        self.errno = number
 
 
 @contextmanager
@@ -62,7 +67,7 @@ def explained(path: Path) -> Iterator[None]:
         if number is None and (found := re.search(r"\(os error (\d+)\)", str(error))):
             number = int(found[1])
         reason = REASONS.get(number, f"the system says {one_line(str(error), LONGEST)!r}: save to another folder")
-        raise NotWritten(f"{one_line(str(path), LONGEST)} cannot be written, since {reason}.") from None
+        raise NotWritten(f"{one_line(str(path), LONGEST)} cannot be written, since {reason}.", number) from None
     except RuntimeError as error:  # of older Pythons' `Path.resolve`
         if "loop" not in str(error):
             raise

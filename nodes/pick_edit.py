@@ -67,11 +67,11 @@ class PickEdit:
                 "samples": (
                     "INT",
                     {
-                        "default": 8,
+                        "default": 6,
                         "min": 1,
                         "max": 256,
                         "advanced": True,
-                        "tooltip": "Noise samples with which each picture is looked at. 8-32; more is steadier, and "
+                        "tooltip": "Noise samples with which each picture is looked at. 6-32; more is steadier, and "
                         "each costs two evaluations of the model.",
                     },
                 ),

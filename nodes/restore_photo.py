@@ -94,7 +94,7 @@ class RestorePhoto:
         for name, pictures in (("edited", edited), ("before", before), ("photo", places)):
             if pictures is not None and len(pictures) not in (1, count):
                 raise ValueError(
-                    f"There are {count} pictures and {len(pictures)} of {name}: give one for each, or a single one."
+                    f"There are {count} pictures, but {len(pictures)} in {name}: give one for each, or a single one."
                 )
         images, masks, told = [], [], []
         for index in range(count):

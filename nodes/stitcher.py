@@ -80,7 +80,9 @@ def checked(name: str, value: object) -> dict:
     Raises:
         ValueError: it does not.
     """
-    refusal = ValueError(f"The {name} is not one: connect the stitcher of Crop Photo or of Inpaint Crop.")
+    refusal = ValueError(
+        f"The {name} does not say where the part lies: connect the stitcher of Crop Photo or of Inpaint Crop."
+    )
     if not isinstance(value, dict):
         raise refusal
     keys = [*PLACES, "canvas_image", "cropped_mask_for_blend", *(key for key in OURS if key in value)]

@@ -12,7 +12,7 @@ from PIL import Image
 from .. import picture_file
 from ..checks import one_line, quoted
 from . import method
-from .manifest import BadRow, Row
+from .manifest import BadRow, Row, short_name
 from .results import DONE, FAILED, LONGEST, Result
 from .settings import Settings
 
@@ -45,7 +45,7 @@ class Editor:
     def __init__(self, settings: Settings, folder: Path, output: Path):
         self._settings, self._folder, self._output = settings, folder, output
         self._pipeline = method.load(settings)
-        self._learned: tuple[tuple[str, str], method.Learned] | None = None
+        self._learned: tuple[str, method.Learned] | None = None  # with its name
 
     def edit(self, row: Row, photo: bytes | None = None, mask: bytes | None = None) -> Finished:
         """One row. Whatever is wrong with it, and whatever goes wrong, is in the result.
@@ -54,23 +54,25 @@ class Editor:
             photo, mask: their files' contents, where they were read elsewhere.
         """
         start = time.perf_counter()
-        method.forget_peak()
+        method.forget_peak(self._pipeline)
         try:
             return self._edit(row, photo, mask, start)
         except Exception as error:
             return failed(row, explain(error), time.perf_counter() - start)
 
     def _edit(self, row: Row, photo: bytes | None, mask: bytes | None, start: float) -> Finished:
+        photo = read_file("photo", row.photo, self._folder) if photo is None else photo
         image = picture("photo", row.photo, self._folder, photo)
         region = picture("mask", row.mask, self._folder, mask) if row.mask else None
         if region is not None and region.size != image.size:
             sizes = [f"{width} x {height}" for width, height in (region.size, image.size)]
             raise ValueError(f"mask is {sizes[0]} and the photo {sizes[1]}: draw it at the photo's size.")
-        learned, cost = self._learn(row, image)
+        edit = edit_name(row, photo)
+        learned, cost = self._learn(edit, row, image)
         drawn = method.draw(learned, row, image, region, self._settings)
         files, name = {row.output: encode(drawn.picture, row.output)}, ""
         if self._settings.save_edits and not self._settings.instant:
-            name = self._edit_name(row)
+            name = edit
             if not learned.kept:
                 files[name] = method.to_bytes(learned)
                 learned.kept = True
@@ -82,30 +84,32 @@ class Editor:
             evaluations=cost + drawn.evaluations,
             alignment=drawn.alignment,
             fidelity=drawn.fidelity,
-            peak_mib=method.peak(),
+            peak_mib=method.peak(self._pipeline),
             edit=name,
             key=row.key,
         )
         return Finished(result, files)
 
-    def _learn(self, row: Row, photo: Image.Image) -> tuple[method.Learned, int]:
+    def _learn(self, name: str, row: Row, photo: Image.Image) -> tuple[method.Learned, int]:
         """What is known of the row's photo, and the evaluations that it took to learn it now."""
-        key = row.photo, row.anchor
-        if self._learned is not None and self._learned[0] == key:
+        if self._learned is not None and self._learned[0] == name:
             return self._learned[1], 0
         self._learned = None  # before another takes its place in memory
-        kept = self._output / self._edit_name(row)
+        kept = self._output / name
         if self._settings.save_edits and not self._settings.instant and kept.is_file():
             learned, cost = method.from_file(kept, self._pipeline), 0
         else:
             learned = method.learn(self._pipeline, photo, row, self._settings)
             cost = learned.evaluations
-        self._learned = key, learned
+        self._learned = name, learned
         return learned, cost
 
-    def _edit_name(self, row: Row) -> str:
-        key = blake2b(f"{row.photo}\n{row.anchor}".encode(), digest_size=6).hexdigest()
-        return f"edits/{PureWindowsPath(row.photo).stem}-{key}.safetensors"
+
+def edit_name(row: Row, photo: bytes) -> str:
+    """What the edit file of a photo's content and a text is called, wherever the photo lies."""
+    key = blake2b(f"{row.anchor}\0".encode() + photo, digest_size=6).hexdigest()
+    stem = "".join(letter for letter in PureWindowsPath(row.photo).stem if letter.isprintable())
+    return f"edits/{short_name(stem, f'-{key}.safetensors')}"
 
 
 def picture(what: str, path: str, folder: Path, content: bytes | None = None) -> Image.Image:

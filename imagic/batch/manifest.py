@@ -3,6 +3,7 @@
 import csv
 import json
 import ntpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -15,6 +16,8 @@ ETA = (-2, 3)  # as the nodes and `imagic.diffusers` have it
 FORMATS = (".png", ".jpg", ".jpeg", ".webp")  # of the pictures that come out
 COLUMNS = ("photo", "sentence", "caption", "mask", "seed", "strength", "output")
 LONGEST_LINE = 1_000_000  # characters; a longer one is no row of text
+LONGEST_NAME = 255  # bytes that file systems take for a name
+_NO_TEXT = re.compile("[\0\ufffd\ud800-\udfff]")  # the last are halves of characters, which JSON can hold
 
 
 class NotAManifest(ValueError):
@@ -97,16 +100,16 @@ class Manifest:
 
 def _csv(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
     csv.field_size_limit(LONGEST_LINE)
-    rows = csv.reader(file)
-    heading = [cell.strip().lower() for cell in next(rows, [])]
+    try:
+        heading = [cell.strip().lower() for cell in _csv_cells(file.readline())]
+    except csv.Error as error:
+        raise NotAManifest(f"The heading of {name} cannot be read as CSV ({error}): close its quotes.") from None
     _check_columns(f"The heading of {name}", heading, more)
-    while True:
+    for line in file:
         try:
-            cells = next(rows)
-        except StopIteration:
-            return
+            cells = _csv_cells(line)
         except csv.Error as error:
-            yield f"It cannot be read as CSV ({error}): put quotes around texts with commas, and double quotes in them."
+            yield f"It cannot be read as CSV ({error}): close each quote in its own line, and double quotes in a text."
             continue
         if not cells:
             continue
@@ -114,6 +117,15 @@ def _csv(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, An
             yield f"It has {len(cells)} cells and the heading {len(heading)}: put quotes around texts with commas."
             continue
         yield dict(zip(heading, cells, strict=False))
+
+
+def _csv_cells(line: str) -> list[str]:
+    """The cells of one line. A row is a line, so that a quote that is never closed takes no other rows with it.
+
+    Raises:
+        csv.Error: a quote is not closed, or a text goes on behind it.
+    """
+    return next(csv.reader([line], strict=True), [])
 
 
 def _jsonl(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
@@ -154,7 +166,7 @@ def _row(number: int, cells: dict[str, Any] | str, manifest: Manifest) -> Row | 
         for name, value in {"photo": photo, "sentence": sentence}.items():
             if not value:
                 raise ValueError(f"{name} is empty: fill it in.")
-        output = _text(cells, "output") or f"{ntpath.splitext(ntpath.basename(photo))[0]}-{number}.png"
+        output = _text(cells, "output") or short_name(ntpath.splitext(ntpath.basename(photo))[0], f"-{number}.png")
         _check_output(output)
         return Row(
             number=number,
@@ -169,7 +181,8 @@ def _row(number: int, cells: dict[str, Any] | str, manifest: Manifest) -> Row | 
         )
     except ValueError as error:
         output = cells.get("output")
-        return BadRow(number, str(error), output if isinstance(output, str) else "")
+        told = isinstance(output, str) and output.isprintable() and len(output) <= LONGEST_NAME
+        return BadRow(number, str(error), output if told else "")
 
 
 def _text(cells: Mapping[str, Any], name: str) -> str:
@@ -179,9 +192,15 @@ def _text(cells: Mapping[str, Any], name: str) -> str:
     if isinstance(value, bool | dict | list):
         raise ValueError(f"{name} is {checks.shown(value)}: give it a text.")
     text = str(value).strip()
-    if "\0" in text or "\ufffd" in text:
+    if _NO_TEXT.search(text):
         raise ValueError(f"{name} holds characters that are no text: save the manifest as UTF-8.")
     return text
+
+
+def short_name(stem: str, ending: str) -> str:
+    """A file's name, its stem cut where file systems would not take it."""
+    room = LONGEST_NAME - len(ending.encode())
+    return stem.encode()[:room].decode(errors="ignore") + ending
 
 
 def _number(cells: Mapping[str, Any], name: str, kind: type, default: float) -> Any:
@@ -205,3 +224,5 @@ def _check_output(name: str) -> None:
         raise ValueError(f"output is {checks.shown(name)}: end it in one of {', '.join(FORMATS)}.")
     if not name.isprintable() or any(part.startswith(".imagic-") for part in parts):
         raise ValueError(f"output is {checks.shown(name)}: choose another name.")
+    if any(len(part.encode()) > LONGEST_NAME for part in parts):
+        raise ValueError(f"output is {checks.shown(name)}: shorten each name in it to {LONGEST_NAME} bytes.")

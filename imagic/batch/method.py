@@ -93,7 +93,9 @@ def draw(learned: Learned, row: Row, photo: Image.Image, mask: Image.Image | Non
     prompt = None if row.anchor == row.sentence else row.sentence
     put_back = settings.recipe == "default" and not settings.as_drawn
     with _counting(edit.pipeline) as count:
-        region = edit.region(prompt, threshold=settings.threshold) if put_back and mask is None else mask
+        region = mask
+        if put_back and mask is None:
+            region = edit.region(prompt, threshold=settings.threshold, guidance_scale=settings.guidance_scale)
         picture = edit.sample(
             row.strength,
             prompt=prompt,
@@ -112,15 +114,16 @@ def draw(learned: Learned, row: Row, photo: Image.Image, mask: Image.Image | Non
     return drawn
 
 
-def forget_peak() -> None:
-    """Begin a new peak of the GPU's memory, where there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+def forget_peak(pipeline: Any) -> None:
+    """Begin a new peak of the memory of the pipeline's GPU, where it has one."""
+    if pipeline._execution_device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(pipeline._execution_device)
 
 
-def peak() -> int:
+def peak(pipeline: Any) -> int:
     """MiB that tensors took at most on the GPU since `forget_peak`; on a CPU 0, since its memory is the process's."""
-    return torch.cuda.max_memory_allocated() >> 20 if torch.cuda.is_available() else 0
+    device = pipeline._execution_device
+    return torch.cuda.max_memory_allocated(device) >> 20 if device.type == "cuda" else 0
 
 
 def to_bytes(learned: Learned) -> bytes:

@@ -23,12 +23,20 @@ MOST = 8  # rows of a unit: more of one photo are spread, and their tuning is le
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-CREATE TABLE past (key TEXT PRIMARY KEY, output TEXT, error TEXT) WITHOUT ROWID;
+CREATE TABLE past (key TEXT PRIMARY KEY, error TEXT) WITHOUT ROWID;
+CREATE TABLE wrote (output TEXT PRIMARY KEY, key TEXT, ended TEXT) WITHOUT ROWID;
 CREATE TABLE names (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE folders (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE sources (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE photos (photo TEXT PRIMARY KEY, first INTEGER) WITHOUT ROWID;
 CREATE TABLE anchors (photo TEXT, anchor TEXT, first INTEGER, PRIMARY KEY (photo, anchor)) WITHOUT ROWID;
 CREATE TABLE todo (photo INTEGER, anchor INTEGER, number INTEGER, row TEXT, PRIMARY KEY (photo, anchor, number))
     WITHOUT ROWID;
+"""
+
+_WROTE = """
+INSERT INTO wrote VALUES (?, ?, ?)
+ON CONFLICT (output) DO UPDATE SET key = excluded.key, ended = excluded.ended WHERE excluded.ended >= ended
 """
 
 
@@ -74,7 +82,7 @@ class Plan:
     """The rows of a manifest that are to be done by one shard, on disk. `with` closes it.
 
     Args:
-        output: the folder of the results. What its tables call done is done if the picture is still there.
+        output: the folder of the results. A row is done if its picture is there and it was the last to write it.
 
     Raises:
         NotAManifest: it cannot be read.
@@ -90,8 +98,12 @@ class Plan:
             with closing(self._database.cursor()) as cursor:
                 cursor.execute("BEGIN")
                 self._remember(cursor)
+                photos, pictures = (os.path.realpath(folder) for folder in (manifest.path.parent, output))
                 for row in manifest:
+                    if isinstance(row, Row):
+                        _note_sources(cursor, row, photos, pictures)
                     self._add(cursor, row)
+                self._spare_sources(cursor)
                 cursor.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self.close()
@@ -136,17 +148,24 @@ class Plan:
         return found is not None and found[0] == error
 
     def _remember(self, cursor: sqlite3.Cursor) -> None:
-        """What the tables say, of this and of other shards; the last word on a row counts."""
+        """What the tables of all shards say: the last word on each row, and which row wrote each picture last.
+
+        A row that was changed writes over its picture, and with another photo it may be in another shard. So lines of
+        two tables are compared by time. Within a table their order counts, even if the clock was set back.
+        """
         for table in sorted(self._output.glob("results*.csv")):
+            ended = ""
             for result in results.read(table):
                 error = result.error if result.status == results.FAILED else None
-                if error is None or not self._done(cursor, result.key):
-                    cursor.execute("REPLACE INTO past VALUES (?, ?, ?)", (result.key, result.output, error))
+                cursor.execute("REPLACE INTO past VALUES (?, ?)", (result.key, error))
+                if error is None:
+                    ended = max(ended, result.ended)
+                    cursor.execute(_WROTE, (_same_file(result.output), result.key, ended))
 
-    @staticmethod
-    def _done(cursor: sqlite3.Cursor, key: str) -> bool:
-        found = cursor.execute("SELECT error FROM past WHERE key = ?", (key,)).fetchone()
-        return found is not None and found[0] is None
+    def _done(self, cursor: sqlite3.Cursor, row: Row) -> bool:
+        """Whether the row's picture is there, and this row was the last to write it."""
+        found = cursor.execute("SELECT key FROM wrote WHERE output = ?", (_same_file(row.output),)).fetchone()
+        return found == (row.key,) and os.path.isfile(os.path.join(self._output, row.output))
 
     def _add(self, cursor: sqlite3.Cursor, row: Row | BadRow) -> None:
         if isinstance(row, Row):
@@ -155,12 +174,9 @@ class Plan:
             return
         self.counts.total += 1
         if isinstance(row, BadRow):
-            self.counts.bad += 1
-            if not self.failed_before(row.key, results.one_line(row.error, results.LONGEST)):
-                text = json.dumps([row.error, row.output])
-                cursor.execute("INSERT INTO todo VALUES (0, 0, ?, ?)", (row.number, text))
+            self._add_bad(cursor, row)
             return
-        if self._done(cursor, row.key) and os.path.isfile(os.path.join(self._output, row.output)):
+        if self._done(cursor, row):
             self.counts.done += 1
             return
         self.counts.todo += 1
@@ -172,12 +188,53 @@ class Plan:
         ).fetchone()[0]
         cursor.execute("INSERT INTO todo VALUES (?, ?, ?, ?)", (photo, anchor, row.number, json.dumps(asdict(row))))
 
+    def _add_bad(self, cursor: sqlite3.Cursor, row: BadRow) -> None:
+        self.counts.bad += 1
+        if not self.failed_before(row.key, results.one_line(row.error, results.LONGEST)):
+            cursor.execute("INSERT INTO todo VALUES (0, 0, ?, ?)", (row.number, json.dumps([row.error, row.output])))
+
+    def _spare_sources(self, cursor: sqlite3.Cursor) -> None:
+        """No row writes over the photo or the mask of a row, not even of a later one."""
+        clashes = "SELECT names.number, sources.number FROM sources JOIN names USING (output)"
+        for number, other in cursor.execute(clashes).fetchall():
+            this = "FROM todo WHERE photo > 0 AND number = ?"
+            if found := cursor.execute(f"SELECT row {this}", (number,)).fetchone():
+                cursor.execute(f"DELETE {this}", (number,))
+                self.counts.todo -= 1
+                error = f"output is the photo or the mask of row {other}: choose another name or another folder."
+                self._add_bad(cursor, BadRow(number, error, json.loads(found[0])["output"]))
+
     @staticmethod
     def _named(cursor: sqlite3.Cursor, row: Row) -> Row | BadRow:
-        """The row, unless one before it has its name. Names count as equal as on systems that ignore case."""
-        name = row.output.casefold()
-        cursor.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (name, row.number))
-        first = cursor.execute("SELECT number FROM names WHERE output = ?", (name,)).fetchone()[0]
-        if first == row.number:
-            return row
-        return BadRow(row.number, f"output is also that of row {first}: give each row a name of its own.", row.output)
+        """The row, unless one before it has its name, or no disk could hold both."""
+        name, number = _same_file(row.output), row.number
+        folders = [name[:end] for end, letter in enumerate(name) if letter == "/"]
+        if first := _first(cursor, "names", name):
+            return BadRow(number, f"output is also that of row {first}: give each row a name of its own.", row.output)
+        clashes = [_first(cursor, "folders", name), *(_first(cursor, "names", each) for each in folders)]
+        for first in filter(None, clashes):
+            error = f"output and that of row {first} need a folder and a picture of the same name: choose another name."
+            return BadRow(number, error, row.output)
+        cursor.execute("INSERT INTO names VALUES (?, ?)", (name, number))
+        cursor.executemany("INSERT OR IGNORE INTO folders VALUES (?, ?)", [(each, number) for each in folders])
+        return row
+
+
+def _note_sources(cursor: sqlite3.Cursor, row: Row, photos: str, pictures: str) -> None:
+    """Photo and mask of a row, if they lie where pictures are written; both folders are real paths."""
+    for name in filter(None, (row.photo, row.mask)):
+        path = os.path.normpath(os.path.join(photos, name))
+        if path.startswith(pictures + os.sep):
+            output = _same_file(os.path.relpath(path, pictures).replace(os.sep, "/"))
+            cursor.execute("INSERT OR IGNORE INTO sources VALUES (?, ?)", (output, row.number))
+
+
+def _first(cursor: sqlite3.Cursor, table: str, output: str) -> int | None:
+    """The row that took a name first."""
+    found = cursor.execute(f"SELECT number FROM {table} WHERE output = ?", (output,)).fetchone()
+    return found and found[0]
+
+
+def _same_file(output: str) -> str:
+    """Equal for names of one file, on systems that ignore case as well."""
+    return output.casefold()

@@ -3,8 +3,9 @@
 import csv
 import io
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ..checks import one_line
@@ -17,6 +18,11 @@ except ImportError:  # Windows
 
 DONE, FAILED = "done", "failed"
 LONGEST = 400  # characters of an error
+
+
+def now() -> str:
+    """The time, in UTC. Later ones are greater as texts."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,11 @@ class Result:
     error: str = ""  # one sentence
     edit: str = ""  # the edit file, if it was asked for
     key: str = ""  # of the row, see `Row.key`
+    ended: str = field(default_factory=now, compare=False)  # which of two tables has the last word; "" if not known
 
 
 COLUMNS = tuple(field.name for field in fields(Result))
+HEADINGS = COLUMNS, COLUMNS[:-1]  # the second is of tables that were begun before rows told when they ended
 
 
 class Table:
@@ -67,7 +75,8 @@ class Table:
         if not self._file.tell():
             self._write(_line(COLUMNS))
         self._file.seek(0)
-        if not self._file.read(2**16).startswith(_line(COLUMNS)):
+        self._columns = _columns(self._file.readline())
+        if not self._columns:
             self._file.close()
             raise NotWritten(f"{self.path} has other columns than this version writes: choose another output folder.")
         return self
@@ -84,7 +93,7 @@ class Table:
         cells = asdict(result) | {"seconds": f"{result.seconds:.3f}", "error": one_line(result.error, LONGEST)}
         for name in ("alignment", "fidelity"):
             cells[name] = "" if cells[name] is None else f"{cells[name]:.6g}"
-        self._write(_line(cells.values()))
+        self._write(_line(cells[name] for name in self._columns))
 
     def _write(self, line: bytes) -> None:
         end = self._file.seek(0, os.SEEK_END)
@@ -98,13 +107,27 @@ class Table:
                 raise
 
 
-def read(path: Path) -> Iterator[Result]:
-    """The rows of a table, one after the other; a last line that ends nowhere is left out."""
+def is_table(path: Path) -> bool:
+    """Whether a file starts as a table that can be added to, and is not one of the user's own."""
     with path.open("rb") as file:
-        whole = (line.decode("utf-8", "replace") for line in file if line.endswith(b"\n"))
-        for cells in csv.DictReader(whole):
-            if None in cells or None in cells.values():
+        return bool(_columns(file.readline(2**16)))
+
+
+def read(path: Path) -> Iterator[Result]:
+    """The rows of a table, one after the other; none of a file that is no table of ours.
+
+    A last line that ends nowhere is left out, and so is a line that cannot be read.
+    """
+    with path.open("rb") as file:
+        columns = _columns(file.readline())
+        for line in file if columns else ():
+            try:
+                values = next(csv.reader([line.decode("utf-8", "replace")]))
+            except csv.Error:  # earlier versions wrote line breaks of names that they refused
                 continue
+            if len(values) != len(columns) or not line.endswith(b"\n"):
+                continue
+            cells = {"ended": ""} | dict(zip(columns, values, strict=True))
             scores = {name: float(cells[name]) if cells[name] else None for name in ("alignment", "fidelity")}
             numbers = {name: kind(cells[name]) for name, kind in _NUMBERS.items()}
             yield Result(**cells | scores | numbers)
@@ -113,7 +136,12 @@ def read(path: Path) -> Iterator[Result]:
 _NUMBERS = {"number": int, "seconds": float, "evaluations": int, "peak_mib": int}
 
 
-def _line(cells) -> bytes:
+def _columns(heading: bytes) -> tuple[str, ...]:
+    """The columns of a table with this first line; none if it is no table of ours."""
+    return next((columns for columns in HEADINGS if heading == _line(columns)), ())
+
+
+def _line(cells: Iterable[object]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()

@@ -1,19 +1,25 @@
 """A run: rows of a plan go to an engine, and what comes back goes to the disk, picture first, then its line."""
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..whole_file import explained, whole
+from ..checks import one_line
+from ..whole_file import NotWritten, explained, whole
 from .editor import Finished, failed
 from .manifest import Manifest, Row
 from .plan import WHOLE, Counts, Plan, Shard
-from .results import DONE, Table
+from .results import DONE, FAILED, LONGEST, Table
 
 ASIDE = ".imagic"  # a folder in the output folder: a large folder takes long to be searched for leftovers
+
+# What is wrong with the name of one picture, and not with the folder.
+OF_A_NAME = errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR
+PROGRESS = 60  # characters of the line on a terminal: none of a longer one stay behind it
 
 Engine = Callable[[Iterator[list[Row]]], Iterator[Finished]]
 
@@ -65,7 +71,7 @@ def run(
             on_row(finished, outcome)
         with closing(_worked(engine, plan)) as worked:
             for finished in worked:
-                keep(finished, output, table, plan)
+                finished = keep(finished, output, table, plan)
                 outcome.done += finished.result.status == DONE
                 outcome.failed += finished.result.status != DONE
                 outcome.seconds = time.monotonic() - start
@@ -80,35 +86,50 @@ def _worked(engine: Engine, plan: Plan) -> Iterator[Finished]:
         yield from engine(plan.units())
 
 
-def keep(finished: Finished, output: Path, table: Table, plan: Plan) -> None:
+def keep(finished: Finished, output: Path, table: Table, plan: Plan) -> Finished:
     """Write a row's files, then its line: a line says that its picture is whole.
+
+    Returns:
+        What the line says: a row whose picture cannot have the name that it asks for has failed.
 
     Raises:
         NotWritten: the disk is full, or refuses.
     """
+    result = finished.result
     for name, content in finished.files.items():
         path = output / name
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path, output / ASIDE) as unfinished:
-            unfinished.write_bytes(content)
-    result = finished.result
+        try:
+            with explained(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            with whole(path, output / ASIDE) as unfinished:
+                unfinished.write_bytes(content)
+        except NotWritten as error:
+            if name != finished.result.output or error.errno not in OF_A_NAME:
+                raise
+            result = replace(result, status=FAILED, error=one_line(str(error), LONGEST))
     if result.status == DONE or not plan.failed_before(result.key, result.error):
         table.append(result)
+    return replace(finished, result=result)
 
 
 def progress(finished: Finished, outcome: Outcome) -> None:
-    """A line on a terminal that tells how far the run is; elsewhere a line for each row that failed."""
-    result, counts = finished.result, outcome.counts
+    """A line on a terminal that tells how far the run is; a line for each row that failed, on a terminal in its place.
+
+    After the last row the line is ended, so that what comes next has one of its own.
+    """
+    result, counts, terminal = finished.result, outcome.counts, sys.stderr.isatty()
     if result.error:
-        print(f"Row {result.number}: {result.error}", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
+        _tell(f"Row {result.number}: {result.error}", over=terminal)
+    if terminal and counts.todo:
         tried = outcome.done + outcome.failed - counts.bad
         left = outcome.seconds / max(1, tried) * (counts.todo - tried)
-        print(
-            f"\r{counts.done + outcome.done} of {counts.total} done, {outcome.failed} failed, "
-            f"{left / 60:.0f} min left ",
-            end="",
-            file=sys.stderr,
-            flush=True,
+        _tell(
+            f"{counts.done + outcome.done} of {counts.total} done, {outcome.failed} failed, {left / 60:.0f} min left ",
+            over=True,
+            end="\n" if tried == counts.todo else "",
         )
+
+
+def _tell(line: str, *, over: bool, end: str = "\n") -> None:
+    """Write a line to the terminal, over the last one if that was not ended."""
+    print(f"\r{line:{PROGRESS}}" if over else line, end=end, file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ import torch
 
 from .. import checks
 from ..whole_file import whole
+from . import results
 
 FILE = "settings.json"
 PEERS = "ledits", "sdedit"  # see `diffusers.peers`
@@ -48,23 +49,45 @@ class OtherSettings(ValueError):
 
 
 def keep(settings: Settings, output: Path) -> None:
-    """Write the settings into the output folder, or compare them with those that are there.
+    """Write the settings into the output folder, or compare them with those of the pictures that are there.
 
     Raises:
         OtherSettings: its pictures were made in another way.
-        NotWritten: the disk does not take the file.
+        NotWritten: the disk does not take the file, or a run that has no picture yet goes on with other settings.
     """
     file = output / FILE
     if file.is_file():
-        before = json.loads(file.read_text(encoding="utf-8"))
-        if name := settings.differs(before):
+        before = _read(file)
+        name = FILE if before is None else settings.differs(before)
+        if name and _has_pictures(output):
+            if before is None:
+                raise OtherSettings(f"{file} is damaged, and {output} holds pictures: choose another output folder.")
             raise OtherSettings(
                 f"{output} holds pictures with {name} {before[name]!r}, not {asdict(settings)[name]!r}: "
                 "choose another output folder, or the same settings."
             )
-        return
+        if not name:
+            return
     with whole(file) as unfinished:
         unfinished.write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
+
+
+def _read(file: Path) -> dict | None:
+    """What a run kept, or None where that is damaged."""
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return before if isinstance(before, dict) and "threads" in before else None
+
+
+def _has_pictures(output: Path) -> bool:
+    """Whether a run has got so far as to make one: a mistyped command binds nobody. Raises NotWritten as `Table`."""
+    for path in filter(results.is_table, sorted(output.glob("results*.csv"))):
+        with results.Table(path):  # which another run may have open
+            if any(result.status == results.DONE for result in results.read(path)):
+                return True
+    return False
 
 
 def chosen_threads(wanted: int | None, output: Path) -> int:
@@ -76,6 +99,6 @@ def chosen_threads(wanted: int | None, output: Path) -> int:
     if wanted is not None:
         return checks.integer("--threads", wanted, 1, 1024)
     file = output / FILE
-    if file.is_file():
-        return json.loads(file.read_text(encoding="utf-8"))["threads"]
+    if file.is_file() and (before := _read(file)):
+        return before["threads"]
     return torch.get_num_threads()

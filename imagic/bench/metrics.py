@@ -5,6 +5,7 @@ keys' self-similarity, Splice, 2201.00424). Outside of the mask, where there is 
 pictures are black inside of it, and PSNR, SSIM and LPIPS are of all that.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
@@ -32,6 +33,8 @@ FIGURES = {
     "ssim_outside": ("SSIM outside the mask × 100", True, 2),
     "lpips_outside": ("LPIPS outside the mask × 1000", False, 2),
 }
+# Of two pictures that differ by 8-bit rounding alone. Equal ones count so, too: an infinite figure leaves no mean.
+MOST_PSNR = 10 * math.log10(12 * 255**2)
 DINO_SIDE = 224  # pixels of the shorter side
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which DINO was trained on
 
@@ -45,6 +48,7 @@ class Metrics:
 
     def __init__(self, weights: Path | None, device: str = "cpu"):
         self.missing: list[str] = []
+        self.stamp = [str(weights and weights.absolute()), device, self.missing]
         self._device = device
         self._clip = self._part(weights, CLIP, self._load_clip)
         self._dino = self._part(weights, DINO, self._load_dino)
@@ -79,7 +83,8 @@ class Metrics:
             return found
         first, second = (picture * (1 - inside) for picture in (first, second))
         if self._functional:
-            found["psnr_outside"] = float(self._functional.peak_signal_noise_ratio(first, second, data_range=1.0))
+            psnr = float(self._functional.peak_signal_noise_ratio(first, second, data_range=1.0))
+            found["psnr_outside"] = min(psnr, MOST_PSNR)
             similarity = self._functional.structural_similarity_index_measure(first, second, data_range=1.0)
             found["ssim_outside"] = 100 * float(similarity)
         if self._lpips:
@@ -122,7 +127,8 @@ class Metrics:
             """Of every patch with every other, [N, N]."""
             pixels = self._pixels(picture)
             scale = DINO_SIDE / min(pixels.shape[2:])
-            pixels = functional.interpolate(pixels, scale_factor=scale, mode="bilinear", antialias=True)
+            size = [round(scale * side) for side in pixels.shape[2:]]
+            pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
             found = functional.normalize(keys((pixels - mean) / deviation), dim=-1)
             return found @ found.T
 

@@ -4,8 +4,6 @@ Embedding: 1000 steps of Adam. Then all weights of the network: 1500 steps. One 
 is drawn from noise under the interpolated embedding; nothing keeps the photo.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +16,7 @@ from ..embedding import optimize_embedding
 from ..finetuning import fine_tune
 from ..interpolation import interpolate
 from ..training import History
+from ..weights import Weights
 
 # In our units, the rates of the paper: 2e-3 for texts whose numbers are about one, and 5e-7 a weight of Stable
 # Diffusion, which is about 6e-5 of what a layer puts out.
@@ -51,7 +50,11 @@ class PaperEdit:
         from ..diffusers.borrowing import borrowed
         from ..diffusers.sampling import sample_plainly
 
-        with borrowed(self.pipeline, self.photo) as denoiser, _tuned(denoiser.network, self.update):
+        with (
+            borrowed(self.pipeline, self.photo) as denoiser,
+            Weights.restored(denoiser.network, self.update).attached(),
+            torch.no_grad(),
+        ):
             _, empty = denoiser.family.texts("")
             guidance = denoiser.family.guidance if guidance_scale is None else guidance_scale
             denoiser.family.guidance = guidance
@@ -80,23 +83,3 @@ def tune(
         optimized, before = optimize_embedding(denoiser, latent, anchor, **first)
         update, after = fine_tune(denoiser, latent, optimized, **second)
     return PaperEdit(pipeline, latent, anchor, optimized, update, (before, after))
-
-
-@contextmanager
-@torch.no_grad()
-def _tuned(network: torch.nn.Module, update: dict[str, Tensor]) -> Iterator[None]:
-    """Inside, the network's weights are the tuned ones; afterwards the same bits as before."""
-    weights = dict(network.named_parameters())
-    changes = {
-        weights[f"{layer}.{'bias' if kind == 'diff_b' else 'weight'}"]: change
-        for layer, _, kind, change in ((*name.rpartition("."), change) for name, change in update.items())
-    }
-    before = {weight: weight.detach().clone() for weight in changes}
-    try:
-        for weight, change in changes.items():
-            weight.add_(change.to(weight))
-        yield
-    finally:
-        with torch.no_grad():
-            for weight, value in before.items():
-                weight.copy_(value)

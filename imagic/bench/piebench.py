@@ -31,7 +31,7 @@ def read(folder: Path) -> list[Pair]:
         folder = folder / "data"
     entries = read_json(folder / "mapping_file.json", HINT)
     try:
-        return [
+        pairs = [
             Pair(
                 name=name,
                 photo=existing(folder / "annotation_images" / entry["image_path"], HINT),
@@ -46,6 +46,9 @@ def read(folder: Path) -> list[Pair]:
         if isinstance(error, NotABenchmark):
             raise
         raise NotABenchmark(f"{folder / 'mapping_file.json'} is of another layout ({error!r}): {HINT}") from None
+    if not pairs:
+        raise NotABenchmark(f"{folder / 'mapping_file.json'} has no pairs: {HINT}")
+    return pairs
 
 
 def mask(runs: Sequence[int], side: int = SIDE) -> np.ndarray:

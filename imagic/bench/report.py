@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..batch.editor import picture
 from ..whole_file import whole
 from .metrics import FIGURES
 from .pairs import Pair
@@ -44,18 +45,21 @@ def summary(pairs: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, flo
     return {name: interval([figures[name] for figures in pairs.values() if name in figures]) for name in names}
 
 
-def markdown(benchmark: str, about: str, methods: Mapping[str, dict], notes: Sequence[str]) -> str:
+def markdown(
+    benchmark: str, about: str, methods: Mapping[str, dict], pictures: Mapping[str, int], notes: Sequence[str]
+) -> str:
     """RESULTS.md.
 
     Args:
         methods: `summary` of each.
+        pictures: how many there are of each.
         notes: what could not be run or measured, a sentence each.
     """
     columns = {**{name: (title, digits) for name, (title, _, digits) in FIGURES.items()}, **COSTS}
     columns = {name: told for name, told in columns.items() if any(name in found for found in methods.values())}
     arrows = {name: "↑" if more else "↓" for name, (_, more, _) in FIGURES.items()}
     titles = [f"{title} {arrows.get(name, '')}".strip() for name, (title, _) in columns.items()]
-    lines = [f"# {benchmark}\n", about, "", f"| method | pairs | {' | '.join(titles)} |"]
+    lines = [f"# {benchmark}\n", about, "", f"| {' | '.join(['method', 'pairs', *titles])} |"]
     lines.append("|---" * (len(columns) + 2) + "|")
     for method, found in methods.items():
         cells = []
@@ -66,12 +70,16 @@ def markdown(benchmark: str, about: str, methods: Mapping[str, dict], notes: Seq
                 if figure
                 else "–"
             )
-        count = max((figure["pairs"] for figure in found.values()), default=0)
-        lines.append(f"| {method} | {count} | {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join([method, str(pictures[method]), *cells])} |")
     for source, figures in PUBLISHED[benchmark].items():
         cells = [f"{figures[name]:.2f}" if name in figures else "–" for name in columns]
-        lines.append(f"| published: {source} | 700 | {' | '.join(cells)} |")
-    lines += ["", "In brackets: 95 % intervals by the bootstrap over pairs.", "", *(f"- {note}" for note in notes)]
+        lines.append(f"| {' | '.join([f'published: {source}', '700', *cells])} |")
+    lines += [
+        "",
+        "In brackets: 95 % intervals by the bootstrap over the pairs that have the figure.",
+        "",
+        *(f"- {note}" for note in notes),
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -84,7 +92,8 @@ def write(folder: Path, text: str, content: dict) -> None:
 
 
 def sheets(folder: Path, pairs: Sequence[Pair], columns: Mapping[str, Mapping[str, Path]]) -> None:
-    """sheet-1.jpg and so on: the photo and each method's picture, and the target below.
+    """sheet-1.jpg and so on: the photo and each method's picture, and the target below. Of what cannot be read, the
+    place stays empty.
 
     Args:
         columns: for each method, its pictures by the pairs' names.
@@ -99,12 +108,19 @@ def sheets(folder: Path, pairs: Sequence[Pair], columns: Mapping[str, Mapping[st
         for row, pair in enumerate(part):
             top = 16 + row * (SIDE + 16)
             for column, path in enumerate([pair.photo, *(found.get(pair.name) for found in columns.values())]):
-                if path is None:
+                if path is None or (small := _small(path)) is None:
                     continue
-                with Image.open(path) as picture:
-                    small = picture.convert("RGB")
-                    small.thumbnail((SIDE, SIDE))
-                    sheet.paste(small, (SIDE * column, top))
+                sheet.paste(small, (SIDE * column, top))
             draw.text((4, top + SIDE + 1), pair.target[:120], "black")
         with whole(folder / f"sheet-{number}.jpg") as unfinished:
             sheet.save(unfinished, "JPEG", quality=88)
+
+
+def _small(path: Path) -> Image.Image | None:
+    """A picture of a sheet's size; None where it cannot be read, which the table of its method tells."""
+    try:
+        small = picture("picture", str(path.absolute()), Path())
+    except ValueError:
+        return None
+    small.thumbnail((SIDE, SIDE))
+    return small

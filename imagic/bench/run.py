@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ..batch import results, runner
 from ..batch.editor import Finished, NoWorker, picture
 from ..batch.manifest import Manifest, Row
-from ..batch.settings import PEERS, Settings, keep
+from ..batch.settings import PEERS, Settings, chosen_threads, keep
 from ..whole_file import whole
 from . import paper, report
 from .metrics import Metrics
@@ -17,6 +18,8 @@ from .pairs import Pair
 
 METHODS = "default", "instant", "paper", *PEERS
 PUBLISHED = "the paper's own pictures"
+PUT_BACK = {"default", "instant"}
+KEEP_EVERY = 50  # pairs that are measured; LPIPS and DINO take a CPU seconds each
 
 EngineOf = Callable[[Settings, Path, Path], runner.Engine]
 
@@ -34,11 +37,12 @@ def run(
     """Edit all pairs by each method, measure them and write RESULTS.md, results.json and contact sheets.
 
     Args:
-        settings: of all methods but for what makes each.
+        settings: of all methods but for what makes each, and for the threads: those are of the run that began, or
+            as many as PyTorch takes.
         engine_of: an engine for settings, the folder of the manifest and that of the pictures.
 
     Returns:
-        What results.json holds.
+        What results.json holds; "failed" is the number of edits that could not be made.
 
     Raises:
         NotWritten: the disk is full. What was done is done.
@@ -48,7 +52,7 @@ def run(
     found: dict[str, dict[str, dict[str, float]]] = {}
     pictures: dict[str, dict[str, Path]] = {}
     notes = [f"Not measured, since it is missing: {missing}" for missing in metrics.missing]
-    unfit = None
+    unfit, failed = None, 0
     for method in methods:
         chosen = [pair for pair in pairs if pair.caption] if method == "instant" else list(pairs)
         if not chosen:
@@ -64,27 +68,47 @@ def run(
             notes.append(f"Not run: {method}. {reason}")
             continue
         pictures[method] = {name: folder / f"{name}.png" for name in costs}
-        found[method] = _measured(metrics, chosen, pictures[method], costs, output / f"{method}.json")
+        found[method] = _measured(metrics, chosen, pictures[method], costs, output / f"{method}.json", notes)
         if method in PEERS:
             from ..diffusers.peers import ABOUT
 
             notes.append(f"{method}: {ABOUT[method]}")
-        if len(costs) < len(chosen):
-            failed = len(chosen) - len(costs)
-            notes.append(f"{failed} pairs could not be edited by {method}: {folder / 'results.csv'} says why.")
+        if missed := len(chosen) - len(costs):
+            failed += missed
+            notes.append(f"{missed} pairs could not be edited by {method}: {folder / 'results.csv'} says why.")
     if unfit and not found:
         raise unfit
     published = {pair.name: pair.published for pair in pairs if pair.published}
     if published:
         pictures[PUBLISHED] = published
         chosen = [pair for pair in pairs if pair.published]
-        found[PUBLISHED] = _measured(metrics, chosen, published, {}, output / "published.json")
+        found[PUBLISHED] = _measured(metrics, chosen, published, {}, output / "published.json", notes)
+    if PUT_BACK & set(found) and set(found) - PUT_BACK:
+        own = " and ".join(sorted(PUT_BACK & set(found)))
+        notes.append(
+            f"{own}: put back into the photo, as imagic edit does. The others are as they were drawn: outside of the "
+            "mask, their figures have the error of the model's autoencoder in them."
+        )
     summaries = {name: report.summary(each) for name, each in found.items()}
-    about = f"{len(pairs)} pairs with {settings.model}, {settings.num_inference_steps} sampling steps."
-    content = {"about": about, "notes": notes, "summary": summaries, "pairs": found}
-    report.write(output, report.markdown(benchmark, about, summaries, notes), content)
+    content = {
+        "about": _about(pairs, settings),
+        "notes": notes,
+        "failed": failed,
+        "summary": summaries,
+        "pairs": found,
+    }
+    counts = {name: len(each) for name, each in found.items()}
+    report.write(output, report.markdown(benchmark, content["about"], summaries, counts, notes), content)
     report.sheets(output, pairs, pictures)
     return content
+
+
+def _about(pairs: Sequence[Pair], settings: Settings) -> str:
+    """What was run, with what is not as each method has it by itself."""
+    chosen = {"size": settings.size, "steps of A": settings.embedding_steps, "steps of B": settings.tuning_steps}
+    told = [f"{name} {value}" for name, value in chosen.items() if value is not None]
+    steps = f"{settings.num_inference_steps} sampling steps"
+    return f"{len(pairs)} pairs with {', '.join([settings.model, steps, *told])}."
 
 
 def _settings(settings: Settings, method: str) -> Settings:
@@ -98,6 +122,7 @@ def _edit(
 ) -> dict[str, dict[str, float]]:
     """Seconds and memory of each pair that could be edited."""
     folder.mkdir(parents=True, exist_ok=True)
+    settings = replace(settings, threads=chosen_threads(None, folder))
     keep(settings, folder)
     path = folder / "manifest.jsonl"
     with whole(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
@@ -108,32 +133,63 @@ def _edit(
             file.write(json.dumps(row) + "\n")
     strength = paper.ETA if method == "paper" else Row.strength
     engine = engine_of(settings, folder.absolute(), folder.absolute())
-    runner.run(Manifest(path, strength=strength), folder, engine, on_row=on_row)
-    costs = {}
+    manifest = Manifest(path, strength=strength)
+    runner.run(manifest, folder, engine, on_row=on_row)
+    costs, asked = {}, {row.key for row in manifest}
     for result in results.read(folder / "results.csv"):
-        if result.status == results.DONE:
+        # The folder may hold pairs of an earlier run that are not asked for now, or that had another target.
+        if result.status == results.DONE and result.key in asked:
             costs[result.output.removesuffix(".png")] = {"seconds": result.seconds} | (
                 {"peak_mib": result.peak_mib} if result.peak_mib else {}
             )
     return costs
 
 
+def _stamp(path: Path, pair: Pair, metrics: Metrics) -> str:
+    """What the figures of a picture depend on, as a digest."""
+    mask = None if pair.mask is None else [pair.mask.size, sha256(pair.mask.tobytes()).hexdigest()]
+    times = [each.stat().st_mtime_ns for each in (path, pair.photo)]
+    return sha256(json.dumps([times, pair.target, mask, metrics.stamp]).encode()).hexdigest()
+
+
 def _measured(
-    metrics: Metrics, pairs: Sequence[Pair], pictures: Mapping[str, Path], costs: Mapping[str, dict], kept: Path
+    metrics: Metrics,
+    pairs: Sequence[Pair],
+    pictures: Mapping[str, Path],
+    costs: Mapping[str, dict],
+    kept: Path,
+    notes: list[str],
 ) -> dict[str, dict[str, float]]:
-    """Figures of each pair; those that an earlier run has measured are in a file."""
+    """Figures of each pair that has a picture; those that an earlier run has measured are in a file.
+
+    Args:
+        notes: takes a sentence about pictures and photos that cannot be read.
+    """
     known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    found, new, unread = {}, 0, []
     for pair in pairs:
         if pair.name not in pictures:
             continue
         path = pictures[pair.name]
-        stamp = f"{path.stat().st_mtime_ns} {sorted(metrics.missing)}"
+        stamp = _stamp(path, pair, metrics)
         if known.get(pair.name, {}).get("stamp") != stamp:
-            edit, photo = (picture("photo", str(each.absolute()), Path()) for each in (path, pair.photo))
+            try:
+                edit, photo = (picture("picture", str(each.absolute()), Path()) for each in (path, pair.photo))
+            except ValueError as error:
+                unread.append(f"{pair.name}: {error}")
+                continue
             figures = metrics.of(edit, photo, pair.target, pair.mask)
             known[pair.name] = {"stamp": stamp, "figures": figures}
+            new += 1
+            if new % KEEP_EVERY == 0:
+                _keep_figures(known, kept)
+        found[pair.name] = known[pair.name]["figures"] | costs.get(pair.name, {})
+    _keep_figures(known, kept)
+    if unread:
+        notes.append(f"{len(unread)} pairs in {kept.name} could not be measured, first {unread[0]}")
+    return found
+
+
+def _keep_figures(known: Mapping[str, dict], kept: Path) -> None:
     with whole(kept) as unfinished:
         unfinished.write_text(json.dumps(known), encoding="utf-8")
-    return {
-        pair.name: known[pair.name]["figures"] | costs.get(pair.name, {}) for pair in pairs if pair.name in pictures
-    }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .pairs import NotABenchmark, Pair, existing, read_json
 
+CAPTIONS = 'give --captions a file of {"dog.jpg": "a brown dog", ...}.'
 HINT = "give --data the folder tedbench of the repository imagic-editing/imagic-editing.github.io."
 
 
@@ -27,8 +28,11 @@ def read(folder: Path, captions: Mapping[str, str] = {}) -> list[Pair]:
     entries = read_json(folder / "input_list.json", HINT)
     try:
         texts = [(entry["img_name"], entry["target_text"]) for entry in entries]
+        usable = texts and all(isinstance(text, str) for pair in texts for text in pair)
     except (TypeError, KeyError):
-        raise NotABenchmark(f"{folder / 'input_list.json'} is no list of img_name and target_text: {HINT}") from None
+        usable = False
+    if not usable:
+        raise NotABenchmark(f"{folder / 'input_list.json'} is no list of img_name and target_text: {HINT}")
     pairs = []
     for number, (image, text) in enumerate(texts):
         published = folder / "imagic" / f"{image}-{text.strip().rstrip('.').replace(' ', '_')}.png"
@@ -42,3 +46,11 @@ def read(folder: Path, captions: Mapping[str, str] = {}) -> list[Pair]:
             )
         )
     return pairs
+
+
+def read_captions(path: Path) -> dict[str, str]:
+    """What photos show, by their names. Raises NotABenchmark where the file is not there or no such thing."""
+    captions = read_json(path, CAPTIONS)
+    if not isinstance(captions, dict) or not all(isinstance(text, str) for text in captions.values()):
+        raise NotABenchmark(f"{path} does not say in a text what each photo shows: {CAPTIONS}")
+    return captions

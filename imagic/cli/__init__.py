@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line; default: `sys.argv`'s.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):  # names of files hold what not every terminal can show
+        stream.reconfigure(errors="backslashreplace")
     if not arguments or arguments[0] not in COMMANDS:
         return _explain(arguments)
     name, *rest = arguments
@@ -53,9 +55,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EXPECTED as error:
         print(f"imagic: {error}", file=sys.stderr)
         return FAILED
+    except RuntimeError as error:
+        if "out of memory" not in str(error):  # as CUDA's, ROCm's and Apple's all say
+            raise
+        print(f"imagic: The memory of the device is too small: {_smaller(options)}.", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("imagic: stopped.", file=sys.stderr)
         return STOPPED
+
+
+def _smaller(options: argparse.Namespace) -> str:
+    """What of a command's own options takes less memory than those that were given."""
+    chosen = vars(options)
+    offload = {"none": "--offload model", "model": "--offload sequential"}.get(chosen.get("offload", ""))
+    trains = chosen.get("gradient_checkpointing") is False and not chosen.get("instant")
+    tries = [offload, trains and "--gradient-checkpointing", "size" in chosen and "a smaller --size"]
+    *others, last = [each for each in tries if each] or ["a smaller model"]
+    return f"try {', '.join(others)} or {last}" if others else f"try {last}"
 
 
 def _explain(arguments: list[str]) -> int:

@@ -20,9 +20,14 @@ USAGE = "imagic apply EDIT [SENTENCE] --model NAME [-o FILE] [options]"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("edit", type=Path, help="the file of the edit")
-    parser.add_argument("sentence", nargs="?", help="what the finished photo shows (default: as it was learned)")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="the picture to write (default: EDIT.png, here)"
+        "sentence",
+        nargs="?",
+        help="what the finished photo shows (default: the text it was learned with; after --caption that is the photo "
+        "as it was)",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="the picture to write (default: EDIT-edited.png, here)"
     )
     arguments.add_model(parser)
     drawing = arguments.add_sampling(parser)
@@ -36,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     arguments.check_sentence(options.sentence)
-    output = options.output or Path(f"{options.edit.stem}.png")
     if not options.edit.is_file():
         raise ValueError(f"There is no file {str(options.edit)!r}: check its path.")
+    output = options.output or files.default_output(options.edit)
     photo = None if options.photo is None else files.read_photo(options.photo)
     kind = files.check_output(output, options.photo)
     drawing = arguments.sampling(options)

@@ -78,6 +78,30 @@ def check_sentence(sentence: str | None) -> None:
         raise ValueError("The sentence is empty: say what the finished photo shows.")
 
 
+def check_caption(name: str, caption: str | None) -> None:
+    """
+    Raises:
+        ValueError: it is there, and says nothing.
+    """
+    if caption is not None and not caption.strip():
+        raise ValueError(f"{name} is empty: say what the photo shows now.")
+
+
+def learning(options: argparse.Namespace) -> dict[str, Any]:
+    """How photos are learned, as `batch.settings.Settings` takes it.
+
+    Raises:
+        ValueError: one of the numbers teaches nothing.
+    """
+    from .. import checks
+
+    chosen = {name: getattr(options, name) for name in ("embedding_steps", "tuning_steps", "size")}
+    for name, value in chosen.items():
+        if value is not None:
+            checks.integer(f"--{name.replace('_', '-')}", value, *((8, 8192) if name == "size" else (1, 10000)))
+    return chosen | {"gradient_checkpointing": options.gradient_checkpointing}
+
+
 def sampling(options: argparse.Namespace) -> dict[str, Any]:
     """What `add_sampling` asked for, as `ImagicEdit.sample` takes it.
 
@@ -112,5 +136,5 @@ def draw(edit: Any, prompt: str | None, drawing: dict[str, Any], photo: Any = No
         return edit.sample(prompt=prompt, **drawing)
     from ..diffusers import restored
 
-    region = edit.region(prompt, threshold=drawing["threshold"])
+    region = edit.region(prompt, threshold=drawing["threshold"], guidance_scale=drawing["guidance_scale"])
     return restored(edit, photo, edit.sample(prompt=prompt, mask_image=region, **drawing), region)

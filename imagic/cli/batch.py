@@ -1,6 +1,6 @@
 """Edit many photos: a table of photos and sentences in, pictures and a table of results out.
 
-The table is a CSV file with a heading, or JSONL with one object a line. Its columns:
+The table is a CSV file with a heading and one row a line, or JSONL with one object a line. Its columns:
   photo      the picture to edit; a path, beside the table where it is relative
   sentence   what the finished photo shows
   caption    what the photo shows now; with it, one tuning serves every sentence of a photo (optional)
@@ -21,7 +21,7 @@ examples:
   imagic batch photos.csv out --engine comfyui --servers http://a:8188,http://b:8188 --workflow edit_api.json \\
       --set sentence=4.text --set strength=8.eta
 
-exit status: 0 all done, 1 stopped before the end, 2 misused, 3 some rows could not be done
+exit status: 0 all done, 1 stopped before the end, 2 misused, 3 some rows could not be done, 130 stopped by Ctrl-C
 """
 
 from __future__ import annotations
@@ -131,11 +131,8 @@ def _diffusers(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset
         offload=options.offload,
         config=options.config,
         instant=options.instant,
-        embedding_steps=options.embedding_steps,
-        tuning_steps=options.tuning_steps,
-        size=options.size,
+        **arguments.learning(options),
         as_drawn=options.as_drawn,
-        gradient_checkpointing=options.gradient_checkpointing,
         **drawing,
         save_edits=options.save_edits,
         scores=options.scores,
@@ -147,9 +144,13 @@ def _diffusers(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset
 
         devices = local.devices(options.device, options.workers)
         return settings, partial(local.run, settings=settings, devices=devices, **places), frozenset()
+    from .. import checks
     from ..batch.engines import ray
 
-    cluster = ray.Cluster(options.address, options.workers, options.gpus_per_worker, options.send_photos)
+    gpus = options.gpus_per_worker
+    if gpus is not None:
+        checks.number("--gpus-per-worker", gpus, 0, 1024)
+    cluster = ray.Cluster(options.address, options.workers, gpus, options.send_photos)
     return settings, partial(ray.run, settings=settings, cluster=cluster, **places), frozenset()
 
 
@@ -159,13 +160,14 @@ def _comfyui(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset[s
     from ..batch.engines.workflow import Workflow
     from ..batch.settings import Settings
 
-    if not options.servers or not options.workflow:
+    addresses = [address.strip() for address in (options.servers or "").split(",") if address.strip()]
+    if not addresses or not options.workflow:
         raise ValueError("--engine comfyui needs --servers URL,URL and --workflow FILE: add what is missing.")
     workflow = Workflow(options.workflow, options.set, options.output_node)
     engine = partial(
         comfyui.run,
         workflow=workflow,
         folder=options.manifest.absolute().parent,
-        addresses=[address.strip() for address in options.servers.split(",") if address.strip()],
+        addresses=addresses,
     )
     return Settings(model=f"workflow {workflow.digest}"), engine, workflow.more

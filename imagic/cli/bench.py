@@ -16,15 +16,16 @@ examples:
   imagic bench tedbench --data tedbench --model stable-diffusion-v1-5/stable-diffusion-v1-5
   imagic bench piebench --data data --model MODEL --methods default instant --weights weights --engine ray --workers 8
 
-exit status: 0 done, 1 stopped before the end, 2 misused, 130 stopped by Ctrl-C
+exit status: 0 done, 1 stopped before the end, 2 misused, 3 done but for some pairs, 130 stopped by Ctrl-C
 """
 
 import argparse
-import json
 from functools import partial
 from pathlib import Path
 
 from . import arguments
+
+FAILED_PAIRS = 3  # an exit status, as batch has it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     methods = ["default", "instant", "paper", "ledits", "sdedit"]
     add("--methods", nargs="+", choices=methods, default=methods, help="default: all that run on the model")
-    add("--pairs", type=int, metavar="N", help="only so many, spread evenly (default: all)")
+    add("--pairs", type=int, metavar="N", help="only N pairs, spread evenly (default: all)")
     add("--captions", type=Path, metavar="FILE", help="JSON {photo: what it shows}, for instant on TEdBench")
     add("--weights", type=Path, metavar="FOLDER", help="of the metrics' models, see above")
     add("--size", type=int, metavar="PIXELS", help="side of the square whose area is drawn (default: the model's own)")
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
     output = options.output or Path(options.benchmark)
     if options.benchmark == "tedbench":
-        captions = json.loads(options.captions.read_text(encoding="utf-8")) if options.captions else {}
+        captions = tedbench.read_captions(options.captions) if options.captions else {}
         pairs = tedbench.read(options.data, captions)
     else:
         pairs = piebench.read(options.data)
@@ -73,21 +74,17 @@ def run(options: argparse.Namespace) -> int:
         dtype=options.dtype,
         offload=options.offload,
         config=options.config,
-        embedding_steps=options.embedding_steps,
-        tuning_steps=options.tuning_steps,
+        **arguments.learning(options),
         num_inference_steps=checks.integer("--num-inference-steps", options.num_inference_steps, 1, 1000),
-        size=options.size,
-        gradient_checkpointing=options.gradient_checkpointing,
-        threads=torch.get_num_threads(),
     )
     metrics = Metrics(options.weights, "cuda" if torch.cuda.is_available() else "cpu")
     for missing in metrics.missing:
         print(f"Not measured, since it is missing: {missing}", flush=True)
-    bench(
+    content = bench(
         options.benchmark, pairs, output, settings, partial(_engine, options), metrics, options.methods, runner.progress
     )
     print(f"\n{(output / 'RESULTS.md').read_text(encoding='utf-8')}\nWritten to {output}")
-    return 0
+    return FAILED_PAIRS if content["failed"] else 0
 
 
 def _engine(options: argparse.Namespace, settings, folder: Path, output: Path):

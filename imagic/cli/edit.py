@@ -59,13 +59,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     arguments.check_sentence(options.sentence)
-    output = options.output or Path(f"{options.photo.stem}-edited.png")
+    arguments.check_caption("--caption", options.caption)
+    arguments.check_caption("--instant", options.instant)
     photo = files.read_photo(options.photo)
+    output = options.output or files.default_output(options.photo)
     kind = files.check_output(output, options.photo)
-    if options.save_edit is not None:
-        files.check_folder(options.save_edit)
-        if options.instant is not None:
+    if options.instant is not None:
+        if options.caption is not None:
+            raise ValueError("--instant has a caption of its own: leave out --caption.")
+        if options.save_edit is not None:
             raise ValueError("--instant learns nothing that --save-edit could keep: leave one of them out.")
+    if options.save_edit is not None:
+        files.check_edit_file(options.save_edit)
     drawing, stages = arguments.sampling(options), _stages(options)
     pipeline = arguments.load(options)
 
@@ -88,13 +93,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _stages(options: argparse.Namespace) -> dict[str, Any]:
-    from .. import checks
     from ..diffusers import EmbeddingSettings, TuningSettings
 
-    embedding = EmbeddingSettings(gradient_checkpointing=options.gradient_checkpointing, seed=options.seed)
-    tuning = TuningSettings(gradient_checkpointing=options.gradient_checkpointing, seed=options.seed)
-    if options.embedding_steps is not None:
-        embedding = replace(embedding, steps=checks.integer("--embedding-steps", options.embedding_steps, 1, 10000))
-    if options.tuning_steps is not None:
-        tuning = replace(tuning, steps=checks.integer("--tuning-steps", options.tuning_steps, 1, 10000))
+    chosen = arguments.learning(options)
+    embedding, tuning = (
+        kind(gradient_checkpointing=chosen["gradient_checkpointing"], seed=options.seed)
+        for kind in (EmbeddingSettings, TuningSettings)
+    )
+    if chosen["embedding_steps"] is not None:
+        embedding = replace(embedding, steps=chosen["embedding_steps"])
+    if chosen["tuning_steps"] is not None:
+        tuning = replace(tuning, steps=chosen["tuning_steps"])
     return {"embedding": embedding, "tuning": tuning}

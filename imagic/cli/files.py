@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# They hold any RGB picture. Some of Pillow's others are refused only when they are written, after the training.
+KINDS = "PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF"
+
 
 def read_photo(path: Path) -> "Image":
     """A picture file, upright, RGB, in sRGB.
@@ -22,6 +25,20 @@ def read_photo(path: Path) -> "Image":
         raise ValueError(f"There is no photo {shown(str(path))}: check its path.") from None
 
 
+def default_output(name: Path) -> Path:
+    """The picture's name where none was given.
+
+    Raises:
+        ValueError: there is such a file, which may be the only copy of another picture.
+    """
+    from ..checks import shown
+
+    path = Path(f"{name.stem}-edited.png")
+    if path.exists():
+        raise ValueError(f"{shown(str(path))} is there already: name the new picture with -o.")
+    return path
+
+
 def check_output(path: Path, photo: Path | None = None) -> str:
     """The format that a picture's name asks for, known before hours of work.
 
@@ -33,12 +50,21 @@ def check_output(path: Path, photo: Path | None = None) -> str:
     from ..checks import shown
 
     kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind not in Image.SAVE:
+    if kind not in KINDS or kind not in Image.SAVE:
         raise ValueError(f"{shown(str(path))} is no name of a picture: end it with .png, .jpg or .webp.")
     check_folder(path)
     if photo is not None and path.exists() and path.samefile(photo):
         raise ValueError(f"{shown(str(path))} is the photo itself: choose another name for the edit.")
     return kind
+
+
+def check_edit_file(path: Path) -> None:
+    """Raises ValueError unless an edit file, which no photo is by its name, can be written there."""
+    from ..checks import shown
+
+    check_folder(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{shown(str(path))} is no name of an edit file: end it with .safetensors.")
 
 
 def check_folder(path: Path) -> None:

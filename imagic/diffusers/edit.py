@@ -92,9 +92,7 @@ class ImagicEdit:
         eta = checks.number("eta", eta, *options.ETA)
         steps = checks.integer("num_inference_steps", num_inference_steps, *options.STEPS)
         checks.choice("output_type", output_type, OUTPUT_TYPES)
-        self._check(prompt, threshold)
-        if guidance_scale is not None:
-            guidance_scale = checks.number("guidance_scale", guidance_scale, *options.GUIDANCE)
+        self._check(prompt, threshold, guidance_scale)
         if negative_prompt is not None:
             checks.text("negative_prompt", negative_prompt)
         generator = options.check_generator(torch.Generator().manual_seed(0) if generator is None else generator)
@@ -102,12 +100,9 @@ class ImagicEdit:
             options.check_callback("callback_on_step_end", callback_on_step_end)
         if mask_image is not None:
             mask_image = as_region("mask_image", mask_image, self.photo).to(self.pipeline._execution_device)
-        with self._tuned() as denoiser, self.pipeline.progress_bar(total=steps) as bar:
+        with self._tuned(guidance_scale) as denoiser, self.pipeline.progress_bar(total=steps) as bar:
             bar.set_description("Drawing")
             wanted, empty = self._texts(denoiser, prompt, negative_prompt)
-            usual = denoiser.family.guidance if self.guidance_scale is None else self.guidance_scale
-            guidance = usual if guidance_scale is None else guidance_scale
-            denoiser.family.guidance = guidance
             start, end = self._ends(denoiser, wanted)
             photo = self.photo.to(denoiser.device)
             region = edit_region(denoiser, photo, start, end, threshold=threshold) if mask_image is None else mask_image
@@ -127,13 +122,15 @@ class ImagicEdit:
                 empty,
                 region,
                 num_inference_steps=steps,
-                guidance_scale=guidance,
+                guidance_scale=denoiser.family.guidance,
                 generator=generator,
                 on_step=after,
             )
         return from_latent(self.pipeline, latent, output_type)
 
-    def region(self, prompt: str | None = None, *, threshold: float = 0.4) -> Tensor:
+    def region(
+        self, prompt: str | None = None, *, threshold: float = 0.4, guidance_scale: float | None = None
+    ) -> Tensor:
         """Where the target changes the photo, found by the model: [1, 1, ...], 0..1, of the latent's size.
 
         `sample` finds it by itself; several samples for one target are quicker with a region found once. The noise that
@@ -142,19 +139,22 @@ class ImagicEdit:
         Args:
             prompt: another target than the text the edit was learned with.
             threshold: how large a change must be to count, as a share of the largest, 0..0.95; 0 counts all.
+            guidance_scale: as `sample`. It matters to networks distilled from guidance alone.
 
         Raises:
             ValueError: as `sample`.
         """
-        self._check(prompt, threshold)
-        with self._tuned() as denoiser:
+        self._check(prompt, threshold, guidance_scale)
+        with self._tuned(guidance_scale) as denoiser:
             start, end = self._ends(denoiser, self._texts(denoiser, prompt, None)[0])
             return edit_region(denoiser, self.photo.to(denoiser.device), start, end, threshold=threshold)
 
-    def _check(self, prompt: str | None, threshold: float) -> None:
+    def _check(self, prompt: str | None, threshold: float, guidance_scale: float | None) -> None:
         if prompt is not None:
             checks.text("prompt", prompt)
         checks.number("threshold", threshold, *options.THRESHOLD)
+        if guidance_scale is not None:
+            checks.number("guidance_scale", guidance_scale, *options.GUIDANCE)
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file that `load` reads, and diffusers' `load_lora_weights` and ComfyUI's Load LoRA too.
@@ -251,9 +251,13 @@ class ImagicEdit:
         return interpolate(optimized, wanted, 0), interpolate(optimized, wanted, 1)
 
     @contextmanager
-    def _tuned(self) -> Iterator[DiffusersDenoiser]:
-        """The pipeline as a denoiser, with what was tuned."""
+    def _tuned(self, guidance_scale: float | None) -> Iterator[DiffusersDenoiser]:
+        """The pipeline as a denoiser, with what was tuned, and with the guidance that is asked for, else the edit's,
+        else the family's usual."""
         with borrowed(self.pipeline, self.photo) as denoiser, ExitStack() as stack:
+            asked = self.guidance_scale if guidance_scale is None else guidance_scale
+            if asked is not None:
+                denoiser.family.guidance = float(asked)
             for part in _tuning(denoiser.network, self.update, denoiser.device):
                 stack.enter_context(part.attached())
             yield denoiser

@@ -13,7 +13,7 @@ from ..restoring import restore
 from . import pictures
 from .edit import ImagicEdit
 from .families import family_of
-from .images import as_picture, as_region, resized, to_picture, to_values
+from .images import as_picture, as_region, is_latent_region, resized, to_picture, to_values
 
 
 def native_size(pipeline: DiffusionPipeline) -> int:
@@ -62,7 +62,7 @@ def restored(
     photo, after = (to_values(as_picture(name, one)) for name, one in (("image", image), ("edited", edited)))
     # What the autoencoder loses of the photo is no change.
     before = to_values(pictures.decode(edit.pipeline, edit.photo.to(edit.pipeline._execution_device)))
-    if isinstance(mask_image, Tensor) and mask_image.shape[2:] == edit.photo.shape[2:]:
+    if is_latent_region(mask_image, edit.photo):
         found = as_region("mask_image", mask_image, edit.photo).cpu().reshape(edit.photo.shape[-2:])
         region = {"part_region": without_squares(found, *before.shape[:2], reach=0)}
     else:

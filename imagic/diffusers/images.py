@@ -53,6 +53,11 @@ def as_picture(name: str, image: Any) -> Image.Image:
     return Image.fromarray(np.repeat(values, 3 // values.shape[-1], -1))
 
 
+def is_latent_region(mask: Any, latent: Tensor) -> bool:
+    """Whether it has the shape of what `ImagicEdit.region` gives for a photo's latent, [1, 1, ..., h, w]."""
+    return isinstance(mask, Tensor) and list(mask.shape) == [1, 1, *latent.shape[2:]]
+
+
 def as_region(name: str, mask: Any, latent: Tensor) -> Tensor:
     """Where the photo may change, 0..1, [1, 1, ..., h, w] of a latent's size.
 
@@ -63,12 +68,12 @@ def as_region(name: str, mask: Any, latent: Tensor) -> Tensor:
     Raises:
         ValueError: it is neither, or holds what is no share.
     """
-    shape = [1, 1, *latent.shape[2:]]
-    if isinstance(mask, Tensor) and list(mask.shape) == shape:
+    if is_latent_region(mask, latent):
         checks.finite(name, mask, "find or draw it again")
         if mask.min() < 0 or mask.max() > 1:
             raise ValueError(f"{name} holds values outside of 0 to 1: scale them, 1 is where the photo may change.")
         return mask.float()
+    shape = [1, 1, *latent.shape[2:]]
     white = as_picture(name, mask).convert("L").resize(shape[:-3:-1], Image.Resampling.BOX)
     return torch.from_numpy(np.asarray(white, dtype=np.float32) / 255).expand(shape).clone()
 

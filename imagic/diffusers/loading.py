@@ -12,6 +12,7 @@ from diffusers.loaders.single_file_utils import SingleFileComponentError
 from safetensors import SafetensorError, safe_open
 
 from .. import checks
+from .demo_words import MODEL
 
 DEMO = "demo"
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -89,12 +90,19 @@ def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeli
         return pipeline if dtype == torch.float32 else pipeline.to(dtype)
     if path.suffix == ".safetensors":
         return _one_file(path, dtype, config)
+    if path.is_file():
+        raise ValueError(
+            f"model is the file {checks.shown(model)}: name a .safetensors checkpoint, a diffusers folder, a model of "
+            f"the Hugging Face hub, or {DEMO}."
+        )
+    if path.is_dir() and path.samefile(MODEL):
+        raise ValueError(f"model is the folder of the demo model: write {DEMO} in its place.")
     if path.is_dir() and not (path / "model_index.json").is_file():
         raise ValueError(f"model is the folder {checks.shown(model)}, which has no model_index.json: name its parent.")
     try:
         with quiet():
             return DiffusionPipeline.from_pretrained(model, torch_dtype=dtype)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         if path.is_dir():
             raise ValueError(f"The model in {checks.shown(model)} cannot be loaded: {_first_line(error)}") from None
         raise ValueError(

@@ -8,6 +8,7 @@ Needs ray, and a ComfyUI, see `scripts.hosts`. Pictures of 64 px, one step, no t
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -33,10 +34,16 @@ def good_and_bad() -> tuple[Path, set[str]]:
     return manifest, {f"{number}.png" for number in range(ROWS) if number % every != half}
 
 
+def emptied(output: Path) -> Path:
+    """A folder of pictures without those of a run before, which would count as done."""
+    shutil.rmtree(output, ignore_errors=True)
+    return output
+
+
 def reference() -> dict:
     """One worker, not disturbed: the bytes that all others must give, and whether memory stays flat."""
     manifest, expected = good_and_bad()
-    output = WORK / "reference"
+    output = emptied(WORK / "reference")
     batch = Batch(manifest, output, *world.QUICK)
     batch.wait_for(50)
     early, start = batch.memory(), time.monotonic()
@@ -56,7 +63,7 @@ def reference() -> dict:
 def disturbed(name: str, kind: str, arguments: tuple[str, ...], kill_one: Callable[[Batch], object]) -> dict:
     """A worker is killed after a third, all of it after two thirds, and then it goes on."""
     manifest, expected = good_and_bad()
-    output = WORK / name
+    output = emptied(WORK / name)
     batch = Batch(manifest, output, *arguments)
     batch.wait_for(ROWS // 3)
     kill_one(batch)
@@ -98,7 +105,7 @@ def comfyui() -> dict:
         both = (*rules, "--servers", f"{first.address},{second.address}")
         found = disturbed("comfyui", "comfyui", both, lambda _: first._process.kill())
         small = world.make(WORK / "photos", ROWS // 10, BAD, per_photo=4)
-        alone = Batch(small, WORK / "comfyui-alone", *rules, "--servers", second.address)
+        alone = Batch(small, emptied(WORK / "comfyui-alone"), *rules, "--servers", second.address)
         assert alone.finish() == 3, alone.log.read_text()
     expected, pictures = digests(WORK / "comfyui-alone"), digests(WORK / "comfyui")
     return found | {"bytes_equal": all(pictures[name] == digest for name, digest in expected.items())}

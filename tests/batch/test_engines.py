@@ -121,8 +121,16 @@ def test_an_edit_is_put_back_into_the_photo_at_its_size(tmp_path):
         (["--model", "demo", "--shard", "3/2"], "--shard is '3/2'"),
         (["--model", "demo", "--workers", "0"], "--workers is 0"),
         (["--model", "demo", "--strength", "9"], "--strength is 9"),
+        (["--model", "demo", "--embedding-steps", "0"], "--embedding-steps is 0"),
+        (["--model", "demo", "--tuning-steps", "-1"], "--tuning-steps is -1"),
+        (["--model", "demo", "--size", "0"], "--size is 0"),
         ([], "--model is missing"),
         (["--engine", "comfyui"], "--engine comfyui needs --servers URL,URL and --workflow FILE"),
+        (
+            ["--engine", "comfyui", "--servers", " ,", "--workflow", "a.json"],
+            "--engine comfyui needs --servers URL,URL",
+        ),
+        (["--model", "demo", "--engine", "ray", "--gpus-per-worker", "-1"], "--gpus-per-worker is -1"),
     ],
 )
 def test_a_command_that_cannot_be(manifest, tmp_path, capsys, arguments, sentence):

@@ -62,6 +62,9 @@ def test_a_row_has_the_columns_that_a_workflow_asks_for(tmp_path):
         ({"output": "a"}, "end it in one of .png"),
         ({"output": ".imagic-x.unfinished/a.png"}, "choose another name"),
         ({"caption": "a\0b"}, "save the manifest as UTF-8"),
+        ({"photo": "a\ud83d.png"}, "photo holds characters that are no text"),
+        ({"output": "a\rb.png"}, "output is 'a\\rb.png': choose another name"),
+        ({"output": f"{'ä' * 126}.png"}, "shorten each name in it to 255 bytes"),
         ({"prompt": "x"}, "a column 'prompt'"),
     ],
 )
@@ -73,12 +76,39 @@ def test_a_bad_row_is_told_and_the_next_is_read(tmp_path, change, sentence):
     assert good == Row(2, "a.png", "a dog", output="a-2.png")
 
 
+def test_a_bad_row_repeats_its_output_only_where_a_table_can_show_it(tmp_path):
+    outputs = ["../a.png", "a\rb.png", "a\ud83d.png", "a" * 300 + ".png"]
+    assert [bad.output for bad in Manifest(jsonl(tmp_path, *(GOOD | {"output": each} for each in outputs)))] == [
+        "../a.png",
+        "",
+        "",
+        "",
+    ]
+
+
+def test_a_picture_of_a_photo_with_a_long_name_has_a_shorter_one(tmp_path):
+    photos = [GOOD | {"photo": f"{stem}.jpg"} for stem in ("a", "a" * 251, "ä" * 125)]
+    short, ascii_, umlauts = Manifest(jsonl(tmp_path, *photos))
+    assert short.output == "a-1.png"
+    assert ascii_.output == "a" * 249 + "-2.png"
+    assert umlauts.output == "ä" * 124 + "-3.png"
+
+
 def test_lines_that_are_no_rows(tmp_path):
     bad = list(Manifest(jsonl(tmp_path, "{", "[1]", "[" * 100_000, GOOD)))
     assert [type(row) for row in bad] == [BadRow, BadRow, BadRow, Row]
     bad = list(Manifest(csv_file(tmp_path, "photo,sentence", "a.png,a dog, sitting", "a.png", "b.png,a dog")))
     assert [type(row) for row in bad] == [BadRow, BadRow, Row]
     assert "It has 3 cells and the heading 2: put quotes around texts with commas." in bad[0].error
+
+
+@pytest.mark.parametrize("line", ['a.png,"a dog', 'a.png,"a "big" dog"', 'a.png,"a dog" x'])
+def test_a_wrong_quote_takes_no_other_row_with_it(tmp_path, line):
+    path = csv_file(tmp_path, "photo,sentence", line, "b.png,a cat", 'c.png,"a cat, sitting"', "d.png,a cat")
+    bad, *rows = Manifest(path)
+    assert bad.number == 1
+    assert bad.error.endswith("close each quote in its own line, and double quotes in a text.")
+    assert [(row.number, row.sentence) for row in rows] == [(2, "a cat"), (3, "a cat, sitting"), (4, "a cat")]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +118,7 @@ def test_lines_that_are_no_rows(tmp_path):
         ("a.csv", "", "has no column photo"),
         ("a.csv", "photo,sentence\n", "has no rows"),
         ("a.csv", "photo,text\n", "a column 'text'"),
+        ("a.csv", 'photo,"sentence\na.png,a dog\n', "The heading of a.csv cannot be read as CSV"),
         ("a.jsonl", "\n\n", "has no rows"),
     ],
 )

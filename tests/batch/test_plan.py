@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from imagic.batch.manifest import Manifest
-from imagic.batch.plan import MOST, Plan, Shard
+from imagic.batch.plan import MOST, WHOLE, Plan, Shard
 from imagic.batch.results import DONE, FAILED, Result, Table
 
 
@@ -70,6 +70,40 @@ def test_a_name_belongs_to_the_first_row(tmp_path):
         ]
 
 
+@pytest.mark.parametrize("outputs", [("x.png", "X.png/y.png"), ("x.png/y/z.png", "x.png")])
+def test_a_name_is_a_pictures_or_a_folders(tmp_path, outputs):
+    rows = [row("a", "dog", output=output) for output in (*outputs, "x/y.png", "x/z.png")]
+    with Plan(manifest(tmp_path, *rows), tmp_path) as plan:
+        assert numbers(plan) == [[1, 3, 4]]
+        assert [(bad.number, bad.error) for bad in plan.bad_rows()] == [
+            (2, "output and that of row 1 need a folder and a picture of the same name: choose another name.")
+        ]
+
+
+def test_no_row_writes_over_a_photo(tmp_path):
+    """Nor over that of a later row, by a name that was given or by its own."""
+    rows = [row("cat.png", "a dog"), row("cat-1.png", "a dog"), row("cow.png", "a dog", output="COW.png")]
+    rows += [row("sub/../hen.png", "a dog", output="hen.png"), row("/else/fox.png", "a dog", output="fox.png")]
+    whole = manifest(tmp_path, *rows)
+    with Plan(whole, tmp_path) as plan:
+        assert numbers(plan) == [[2], [5]]
+        assert [(bad.number, bad.error[:45]) for bad in plan.bad_rows()] == [
+            (1, "output is the photo or the mask of row 2: cho"),
+            (3, "output is the photo or the mask of row 3: cho"),
+            (4, "output is the photo or the mask of row 4: cho"),
+        ]
+        assert [bad.output for bad in plan.bad_rows()] == ["cat-1.png", "COW.png", "hen.png"]
+        assert (plan.counts.total, plan.counts.todo, plan.counts.bad) == (5, 2, 3)
+    with Plan(whole, tmp_path / "elsewhere") as plan:
+        assert plan.counts.todo == 5
+
+
+def test_a_table_of_the_users_own_is_left_alone(tmp_path):
+    (tmp_path / "results_mine.csv").write_text("number,output,status,key\n1,a.png,done,k\n")
+    with Plan(manifest(tmp_path, row("a", "dog")), tmp_path) as plan:
+        assert numbers(plan) == [[1]]
+
+
 def test_what_is_done_is_not_done_again(tmp_path):
     rows = [row(name, "dog", output=f"{name}.png") for name in ("done", "deleted", "failed", "again", "changed")]
     whole = manifest(tmp_path, *rows, row("", "dog", output="bad.png"))
@@ -90,6 +124,47 @@ def test_what_is_done_is_not_done_again(tmp_path):
         assert not list(plan.bad_rows())  # the table says so already
         assert plan.failed_before(keys["failed.png"], "It is no picture.")
         assert not plan.failed_before(keys["failed.png"], "The disk is full.")
+
+
+def do_all(output, whole: Manifest, shard: Shard = WHOLE) -> list[int]:
+    """The numbers of the rows that were not done yet."""
+    with Table(output / shard.table) as table, Plan(whole, output, shard) as plan:
+        rows = [row for unit in plan.units() for row in unit]
+        for row in rows:
+            (output / row.output).touch()
+            table.append(Result(row.number, row.output, DONE, key=row.key))
+    return [row.number for row in rows]
+
+
+def test_a_row_that_is_changed_back_is_done_again(tmp_path):
+    """Its picture is that of the changed row."""
+    hat, ball = ([row("a", sentence, output="x.png")] for sentence in ("a hat", "a ball"))
+    assert do_all(tmp_path, manifest(tmp_path, *hat)) == [1]
+    assert do_all(tmp_path, manifest(tmp_path, *ball)) == [1]
+    assert do_all(tmp_path, manifest(tmp_path, *hat)) == [1]
+    assert do_all(tmp_path, manifest(tmp_path, *hat)) == []
+
+
+def test_a_row_that_moves_to_another_shard_and_back_is_done_again(tmp_path):
+    first, second = Shard(1, 2), Shard(2, 2)
+    one, two = (next(name for name in "abcdefgh" if shard.has(name)) for shard in (first, second))
+    for shard, photo in [(first, one), (second, two), (first, one), (second, two)]:
+        whole = manifest(tmp_path, row(photo, "a hat", output="x.png"))
+        assert do_all(tmp_path, whole, shard) == [1]
+        assert do_all(tmp_path, whole, shard) == []
+
+
+def test_what_an_earlier_version_did_is_not_done_again(tmp_path):
+    """Its tables do not tell when a row ended. They are gone on with as they are."""
+    whole = manifest(tmp_path, row("a", "a hat", output="x.png"), row("a", "a ball", output="y.png"))
+    key, path = next(iter(whole)).key, tmp_path / "results.csv"
+    heading = "number,output,status,seconds,evaluations,alignment,fidelity,peak_mib,error,edit,key\n"
+    path.write_text(f"{heading}1,x.png,done,1.500,90,,,0,,,{key}\n")
+    (tmp_path / "x.png").touch()
+    assert do_all(tmp_path, whole) == [2]
+    assert do_all(tmp_path, whole) == []
+    assert path.read_text().startswith(heading)
+    assert {line.count(",") for line in path.read_text().splitlines()} == {10}
 
 
 def test_a_long_plan_takes_no_memory(tmp_path):

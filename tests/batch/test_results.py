@@ -1,11 +1,14 @@
 """The results table: whole lines, one writer, and nothing half-written on a full disk."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+import torch
 
-from imagic.batch.results import DONE, FAILED, Result, Table, read
+from imagic.batch.results import COLUMNS, DONE, FAILED, Result, Table, read
 from imagic.batch.settings import OtherSettings, Settings, chosen_threads, keep
 from imagic.whole_file import NotWritten
 
@@ -43,6 +46,16 @@ def test_a_torn_heading_is_written_again(tmp_path):
     assert list(read(path)) == [ONE]
 
 
+def test_a_line_that_cannot_be_read_is_left_out(tmp_path):
+    """Earlier versions wrote names with line breaks, of rows that they refused."""
+    path = tmp_path / "results.csv"
+    with Table(path) as table:
+        table.append(replace(TWO, output="a\rb.png"))
+        table.append(replace(TWO, output="a\nb.png"))
+        table.append(ONE)
+    assert list(read(path))[-1] == ONE
+
+
 def test_one_run_at_a_time(tmp_path):
     path = tmp_path / "results.csv"
     code = f"from pathlib import Path; from imagic.batch.results import Table; Table(Path({str(path)!r})).__enter__()"
@@ -63,7 +76,7 @@ def test_a_table_of_another_version(tmp_path):
 FULL = """
 import resource, sys
 from pathlib import Path
-from imagic.batch.results import DONE, Result, Table
+from imagic.batch.results import COLUMNS, DONE, Result, Table
 from imagic.whole_file import NotWritten
 path = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
@@ -90,6 +103,8 @@ def test_a_folder_has_one_kind_of_pictures(tmp_path):
     settings = Settings("demo", num_inference_steps=9, threads=3)
     keep(settings, tmp_path)
     keep(settings, tmp_path)
+    with Table(tmp_path / "results-1-of-2.csv") as table:
+        table.append(ONE)
     with pytest.raises(OtherSettings, match="holds pictures with num_inference_steps 9, not 20: choose another"):
         keep(Settings("demo", threads=3), tmp_path)
     assert chosen_threads(None, tmp_path) == 3
@@ -98,7 +113,54 @@ def test_a_folder_has_one_kind_of_pictures(tmp_path):
         chosen_threads(0, tmp_path)
 
 
+def test_a_command_that_made_no_picture_binds_nobody(tmp_path):
+    """A mistyped model, for instance. A table of the user's own says nothing about it."""
+    (tmp_path / "results_mine.csv").write_text("name,status\na,done\n")
+    keep(Settings("no-such.safetensors"), tmp_path)
+    with Table(tmp_path / "results.csv") as table:
+        table.append(TWO)
+    keep(Settings("demo", num_inference_steps=9), tmp_path)
+    with Table(tmp_path / "results.csv") as table:
+        table.append(ONE)
+    with pytest.raises(OtherSettings, match="num_inference_steps 9, not 20"):
+        keep(Settings("demo"), tmp_path)
+
+
+def test_pictures_of_an_earlier_version_have_their_settings(tmp_path):
+    keep(Settings("demo"), tmp_path)
+    columns = [name for name in COLUMNS if name != "ended"]
+    values = {"number": 1, "output": "a.png", "status": DONE, "seconds": 1, "evaluations": 9, "peak_mib": 0}
+    lines = (columns, [str(values.get(name, "")) for name in columns])
+    (tmp_path / "results.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+    with pytest.raises(OtherSettings):
+        keep(Settings("other"), tmp_path)
+
+
+def test_a_run_that_has_no_picture_yet_keeps_its_settings(tmp_path):
+    keep(Settings("demo"), tmp_path)
+    with (
+        Table(tmp_path / "results.csv"),
+        pytest.raises(NotWritten, match=r"Another run writes to .*: wait until it ends"),
+    ):
+        keep(Settings("other"), tmp_path)
+    keep(Settings("other"), tmp_path)
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotWritten), Table(tmp_path / "file" / "results.csv"):
         pass
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", "{"])
+def test_damaged_settings_bind_nobody_and_hide_no_pictures(tmp_path, damage):
+    keep(Settings("demo"), tmp_path)
+    (tmp_path / "settings.json").write_text(damage)
+    assert chosen_threads(None, tmp_path) == torch.get_num_threads()
+    with Table(tmp_path / "results.csv") as table:
+        table.append(ONE)
+    with pytest.raises(OtherSettings, match=r"is damaged, and .* holds pictures: choose another output folder"):
+        keep(Settings("demo"), tmp_path)
+    (tmp_path / "results.csv").unlink()
+    keep(Settings("demo"), tmp_path)
+    assert json.loads((tmp_path / "settings.json").read_text())["model"] == "demo"

@@ -11,6 +11,7 @@ from imagic.denoiser import Conditioning
 from imagic.diffusers.sampling import sample_edit
 from imagic.region import edit_region
 from scripts import workflow
+from scripts.templates.wires import SWEEP
 
 from .outcome import Outcome
 from .studio import GUIDANCE, SEED, STEPS, Studio
@@ -19,6 +20,8 @@ _INTERPOLATION = workflow.inputs(workflow.load(), "C: from the photo to the targ
 
 ETA = _INTERPOLATION["eta"]
 ETAS = sorted({0.0, ETA, *map(float, _INTERPOLATION["sweep"].split(","))})
+# What Pick Edit chooses from, in the template that has it.
+PICKED_FROM = [float(eta) for eta in SWEEP.split(",")]
 THRESHOLD = workflow.inputs(workflow.load(), "Keep the photo")["threshold"]
 
 

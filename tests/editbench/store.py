@@ -1,5 +1,6 @@
 """What was done, on disk: a run that ends early goes on where it was, and a changed method starts anew."""
 
+import ast
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -29,9 +30,15 @@ class Task:
     model: str = "demo"
 
 
-# Of `imagic`, what no training asks for: it may change without a rival's hours of training starting anew.
-AFTER_TRAINING = "keeping.py", "region.py", "scoring.py"
-BESIDE = "edit.py", "edit_file.py", "fingerprint.py", "whole_file.py"
+def used(*names: str) -> list[Path]:
+    """Modules of `imagic`, and those of it that they import, directly or not: what else changes is nothing to them."""
+    found, left = set(), set(names)
+    while left:
+        path = ROOT / "imagic" / f"{left.pop()}.py"
+        found.add(path)
+        imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        left |= {node.module for node in imports if node.level == 1} - {path.stem for path in found}
+    return sorted(found)
 
 
 def key(method: methods.Method, model: str = "demo") -> str:
@@ -40,11 +47,10 @@ def key(method: methods.Method, model: str = "demo") -> str:
     folder, _ = studio.MODELS[model]
     files = [Path(studio.__file__), *DENOISER, *sorted(folder.rglob("*.safetensors"))]
     if method.trains:
-        asked = [file for file in (ROOT / "imagic").glob("*.py") if file.name not in AFTER_TRAINING + BESIDE]
-        files += sorted(asked)
+        files += used("embedding", "finetuning", "interpolation")
     if method.keeps:
         sampling = ROOT / "imagic" / "diffusers" / "sampling.py"
-        files += [*(ROOT / "imagic" / name for name in AFTER_TRAINING), sampling, Path(pack.__file__)]
+        files += [*used("interpolation", "keeping", "region", "scoring"), sampling, Path(pack.__file__)]
     digest = hashlib.sha256(json.dumps([shared, method.settings, methods.source(method)]).encode())
     for file in files:
         digest.update(file.read_bytes())

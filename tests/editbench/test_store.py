@@ -10,7 +10,7 @@ from . import methods, pairs, run, studio
 from .cost import Cost
 from .judge import judge
 from .outcome import Outcome
-from .store import Store, Task
+from .store import Store, Task, used
 
 KNOWN = {name: methods.METHODS[name] for name in ("sdedit", "autoencoder")}
 TASK = Task("sdedit", "bench", 7)
@@ -50,6 +50,12 @@ def test_what_was_done_is_known_by_the_pair_and_not_by_its_place(tmp_path, outco
     monkeypatch.setattr(pairs, "group", lambda name: [drawn[0], *drawn])
     assert Store(KNOWN, tmp_path).has(replace(TASK, index=8))
     assert not Store(KNOWN, tmp_path).has(TASK)
+
+
+def test_a_method_depends_on_what_its_code_imports():
+    names = {path.stem for path in used("embedding", "finetuning", "interpolation")}
+    assert {"embedding", "objective", "levels", "adapters", "weights", "sizes"} <= names  # levels by way of objective
+    assert not {"keeping", "region", "scoring", "edit_file", "putting_back"} & names
 
 
 def test_another_models_edit_is_another_edit(tmp_path, outcome):

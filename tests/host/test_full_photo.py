@@ -245,10 +245,10 @@ def test_bad_input_gets_one_sentence(crop, restore):
     for sentence, call in {
         "Connect either the stitcher of Crop Photo or the full-size photo": lambda: restore(part),
         "Connect either": lambda: restore(part, stitcher=stitcher, photo=photo),
-        "The stitcher is not one: connect the stitcher of Crop": lambda: restore(part, stitcher=wrong),
+        "The stitcher does not say where the part lies: connect": lambda: restore(part, stitcher=wrong),
         "The region is 30 x 90 pixels and the photo 120 x 90": lambda: crop(photo, odd),
         "The region is 30 x 90": lambda: restore(part, stitcher=stitcher, region=odd),
-        "There are 3 pictures and 2 of before": lambda: restore(three, stitcher=stitcher, before=three[:2]),
+        "There are 3 pictures, but 2 in before": lambda: restore(three, stitcher=stitcher, before=three[:2]),
         "size is 32: set it between": lambda: crop(photo, size=32),
     }.items():
         with pytest.raises(ValueError, match=f"^{sentence}.*\\.$"):

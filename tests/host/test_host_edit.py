@@ -69,7 +69,7 @@ def test_diffusers_computes_with_the_file_as_the_host_does(studio, learned, save
         noisy = denoiser.add_noise(edit.photo, noise, sigma)
         with torch.no_grad():
             theirs, base = host(noisy, sigma, text), denoiser(noisy, sigma, edit.optimized)
-        with edit._tuned() as tuned_denoiser, torch.no_grad():
+        with edit._tuned(None) as tuned_denoiser, torch.no_grad():
             ours = tuned_denoiser(noisy, sigma, edit.optimized)
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
     assert (ours - base).abs().max() > 0.05

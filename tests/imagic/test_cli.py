@@ -1,5 +1,6 @@
 """The command, run for real with the demo model."""
 
+import io
 import os
 import signal
 import threading
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from imagic.cli import main
+from imagic.cli import COMMANDS, main
+from imagic.diffusers import ImagicEdit, tuning
+from imagic.diffusers.demo_words import MODEL
 
 from .pipelines import build
 from .test_photo import display_p3
@@ -20,6 +24,7 @@ CAPTION, TARGET = "a brown dog sitting in the snow", "a brown dog sitting in the
 CROWN = "a brown dog sitting in the snow wearing a crown"
 DEMO = "--model", "demo"
 QUICK = *DEMO, "--num-inference-steps", "2"
+SMALL = "--size", 64
 SHORT = "--embedding-steps", "1", "--tuning-steps", "1"
 
 
@@ -49,18 +54,18 @@ def test_the_same_command_gives_the_same_bytes_and_another_seed_does_not(capsys)
 def test_an_edit_that_was_saved_is_drawn_again_with_another_sentence_and_strength():
     assert imagic("edit", PHOTO, TARGET, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
     assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO) == 0
-    assert Path("photo-edited.png").read_bytes() == Path("dog.png").read_bytes()
+    assert Path("photo-edited.png").read_bytes() == Path("dog-edited.png").read_bytes()
     assert imagic("apply", "dog.safetensors", CROWN, *QUICK, "-o", "crown.png") == 0
     assert imagic("apply", "dog.safetensors", *QUICK, "--strength", 0, "-o", "none.png") == 0
     for name in ("crown.png", "none.png"):
-        assert np.abs(picture(name) - picture("dog.png")).max() > 20
+        assert np.abs(picture(name) - picture("dog-edited.png")).max() > 20
 
 
 def test_an_edit_is_applied_to_its_own_photo_at_any_size_and_to_none_of_another_shape(capsys):
     Image.open(PHOTO).convert("RGB").resize((300, 200)).save("wide.png")  # drawn at 160 x 104, by 2.5 % off
     assert imagic("edit", "wide.png", TARGET, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
     assert imagic("apply", "dog.safetensors", *QUICK, "--photo", "wide.png") == 0
-    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO) == 1
+    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO, "-o", "other.png") == 1
     *_, last = capsys.readouterr().err.splitlines()
     assert last.startswith("imagic: image is ")
     assert last.endswith(" pixels, another shape: crop it as it was there.")
@@ -79,7 +84,7 @@ def test_of_picture_and_edit_one_is_there_where_the_other_cannot_be_written(pict
 def test_a_caption_serves_the_sentence():
     assert imagic("edit", PHOTO, TARGET, "--caption", CAPTION, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
     assert imagic("apply", "dog.safetensors", TARGET, *QUICK, "--photo", PHOTO) == 0
-    assert Path("photo-edited.png").read_bytes() == Path("dog.png").read_bytes()
+    assert Path("photo-edited.png").read_bytes() == Path("dog-edited.png").read_bytes()
 
 
 def test_the_photo_comes_back_at_its_own_size_upright_with_its_own_pixels():
@@ -103,7 +108,7 @@ def test_a_photo_in_display_p3_is_drawn_and_written_in_srgb():
     Image.new("RGB", (96, 64), (170, 130, 130)).save("phone.png", icc_profile=display_p3())
     assert imagic("edit", "phone.png", TARGET, *QUICK, *SHORT, "--save-edit", "e.safetensors", "--strength", 0) == 0
     assert imagic("apply", "e.safetensors", *QUICK, "--photo", "phone.png", "--strength", 0) == 0
-    for name in ("phone-edited.png", "e.png"):
+    for name in ("phone-edited.png", "e-edited.png"):
         assert "icc_profile" not in Image.open(name).info
         kept = np.median(picture(name).reshape(-1, 3), axis=0)  # most pixels are the photo's own
         assert np.abs(kept - (179, 129, 130)).max() <= 2
@@ -112,8 +117,10 @@ def test_a_photo_in_display_p3_is_drawn_and_written_in_srgb():
 def test_as_drawn_it_has_the_photos_shape_and_as_many_pixels_as_a_square_of_the_size():
     Image.open(PHOTO).convert("RGB").resize((300, 200)).save("wide.jpg")
     for size, options in ((128, ()), (64, ("--size", 64))):
-        assert imagic("edit", "wide.jpg", TARGET, "--instant", CAPTION, *QUICK, "--as-drawn", *options) == 0
-        width, height = Image.open("wide-edited.png").size
+        assert (
+            imagic("edit", "wide.jpg", TARGET, "--instant", CAPTION, *QUICK, *options, "--as-drawn", "-o", "a.png") == 0
+        )
+        width, height = Image.open("a.png").size
         assert width % 8 == height % 8 == 0
         assert width / height == pytest.approx(3 / 2, rel=0.1)
         assert width * height == pytest.approx(size**2, rel=0.2)
@@ -139,18 +146,30 @@ EDIT = "edit", PHOTO, TARGET
         (("edit", "text.jpg", TARGET, *DEMO), "'text.jpg' is no picture that can be read: convert it to PNG or JPEG."),
         ((*EDIT, *DEMO, "-o", "a.txt"), "'a.txt' is no name of a picture: end it with .png, .jpg or .webp."),
         ((*EDIT, *DEMO, "-o", "no/a.png"), "The folder 'no' is not there: make it first."),
+        ((*EDIT, *DEMO, "-o", "a.xbm"), "'a.xbm' is no name of a picture: end it with .png, .jpg or .webp."),
         ((*EDIT, *DEMO, "--save-edit", "."), "'.' is a folder: add a file's name."),
+        ((*EDIT, *DEMO, "--save-edit", "own.png"), "'own.png' is no name of an edit file: end it with .safetensors."),
+        (("edit", "own.png", TARGET, *DEMO), "'own-edited.png' is there already: name the new picture with -o."),
+        (("apply", "own.safetensors", *DEMO), "'own-edited.png' is there already: name the new picture with -o."),
+        ((*EDIT, *DEMO, "--caption", " "), "--caption is empty: say what the photo shows now."),
+        ((*EDIT, *DEMO, "--instant", ""), "--instant is empty: say what the photo shows now."),
+        ((*EDIT, *DEMO, "--instant", CAPTION, "--caption", CAPTION), "--instant has a caption of its own: leave out"),
+        ((*EDIT, "--model", "bundled"), "model is the folder of the demo model: write demo in its place."),
         (("edit", "own.png", TARGET, *DEMO, "-o", "own.png"), "'own.png' is the photo itself: choose another name for"),
         ((*EDIT, *DEMO, "--instant", CAPTION, "--save-edit", "e"), "--instant learns nothing that --save-edit could"),
         ((*EDIT, *DEMO, "--strength", "9"), "--strength is 9: set it between -2 and 3."),
         ((*EDIT, *DEMO, "--threshold", "1"), "--threshold is 1: set it between 0 and 0.95."),
         ((*EDIT, *DEMO, "--seed", "-1"), "--seed is -1: set it between 0 and 18446744073709551615."),
         ((*EDIT, *DEMO, "--embedding-steps", "0"), "--embedding-steps is 0: set it between 1 and 10000."),
-        ((*EDIT, *DEMO, "--size", "4"), "size is 4: set it between 8 and 8192."),
+        ((*EDIT, *DEMO, "--size", "4"), "--size is 4: set it between 8 and 8192."),
         ((*EDIT, *DEMO, "--device", "abacus"), "device is 'abacus', which is not here: set it to auto or cpu."),
         ((*EDIT, *DEMO, "--device", "cpu", "--offload", "model"), "offload is 'model', which needs a GPU, and this"),
         ((*EDIT, "--model", "no/such"), "model is 'no/such': no such folder is here, and the Hugging Face hub does"),
         ((*EDIT, "--model", "empty"), "model is the folder 'empty', which has no model_index.json: name its parent."),
+        (
+            (*EDIT, "--model", "text.jpg"),
+            "model is the file 'text.jpg': name a .safetensors checkpoint, a diffusers folder",
+        ),
         ((*EDIT, "--model", "no.safetensors"), "model is 'no.safetensors': there is no such file."),
         ((*EDIT, "--model", "text.safetensors"), "text.safetensors is damaged or no safetensors file: download it"),
         (("apply", "none.safetensors", *DEMO), "There is no file 'none.safetensors': check its path."),
@@ -159,6 +178,9 @@ EDIT = "edit", PHOTO, TARGET
 )
 def test_what_is_wrong_is_one_sentence_and_an_exit_status(arguments, sentence, capsys):
     Path("empty").mkdir()
+    Path("bundled").symlink_to(MODEL)
+    Path("own-edited.png").touch()
+    Path("own.safetensors").touch()
     for name in ("text.jpg", "text.safetensors"):
         Path(name).write_bytes(BROKEN)
     Image.open(PHOTO).save("own.png")
@@ -166,6 +188,14 @@ def test_what_is_wrong_is_one_sentence_and_an_exit_status(arguments, sentence, c
     *_, last = capsys.readouterr().err.splitlines()
     assert last.startswith(f"imagic: {sentence}")
     assert last.endswith(".")
+
+
+def test_a_name_that_the_terminal_cannot_show_is_written_in_another_way(monkeypatch):
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", narrow)
+    assert imagic("edit", PHOTO, TARGET, "--instant", CAPTION, *QUICK, "-o", "caf\u00e9.png") == 0
+    narrow.flush()
+    assert narrow.buffer.getvalue() == b"caf\\xe9.png\n"
 
 
 @pytest.mark.parametrize(
@@ -178,12 +208,68 @@ def test_a_command_that_cannot_be_read_is_misused(arguments, capsys):
     assert "imagic" in capsys.readouterr().err
 
 
-def test_ctrl_c_stops_it_and_leaves_nothing(tmp_path, capsys):
-    timer = threading.Timer(6, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    try:
-        assert imagic(*EDIT, *DEMO, "--embedding-steps", 5000) == 130
-    finally:
-        timer.cancel()
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((*EDIT, *DEMO), "try --offload model, --gradient-checkpointing or a smaller --size."),
+        ((*EDIT, *DEMO, "--instant", CAPTION, "--offload", "model"), "try --offload sequential or a smaller --size."),
+        ((*EDIT, *DEMO, "--instant", CAPTION, "--offload", "sequential"), "try a smaller --size."),
+        (("apply", PHOTO, *DEMO, "-o", "new.png"), "try --offload model."),
+        (("apply", PHOTO, *DEMO, "-o", "new.png", "--offload", "sequential"), "try a smaller model."),
+    ],
+)
+def test_too_little_memory_is_a_sentence_with_options_that_the_command_has(arguments, sentence, capsys, monkeypatch):
+    def load(options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("imagic.cli.arguments.load", load)
+    assert imagic(*arguments) == 1
+    assert capsys.readouterr().err == f"imagic: The memory of the device is too small: {sentence}\n"
+
+
+def test_another_error_of_pytorch_is_not_hidden(monkeypatch):
+    def load(options):
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("imagic.cli.arguments.load", load)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        imagic(*EDIT, *DEMO)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_tells_every_exit_status(command, capsys):
+    with pytest.raises(SystemExit):
+        imagic(command, "--help")
+    last = capsys.readouterr().out.partition("exit status: ")[2].partition("\n")[0]
+    for status in ("0 ", "1 ", "2 misused", "130 stopped by Ctrl-C"):
+        assert status in last
+
+
+def test_ctrl_c_stops_it_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    learn = tuning.optimize_embedding
+
+    def stopped_soon(*arguments, **options):
+        # Not before it learns: while modules are imported, finalizers may swallow an interrupt.
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return learn(*arguments, **options)
+
+    monkeypatch.setattr(tuning, "optimize_embedding", stopped_soon)
+    assert imagic(*EDIT, *DEMO, "--embedding-steps", 5000) == 130
     assert capsys.readouterr().err.endswith("imagic: stopped.\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_guidance_that_is_asked_for_is_that_of_the_region(monkeypatch):
+    """Flux takes it as an input, so its region depends on it."""
+    asked, region = [], ImagicEdit.region
+
+    def note(edit, *args, guidance_scale, **options):
+        asked.append(guidance_scale)
+        return region(edit, *args, guidance_scale=guidance_scale, **options)
+
+    monkeypatch.setattr(ImagicEdit, "region", note)
+    options = *QUICK, *SMALL, "--guidance-scale", 2
+    assert imagic("edit", PHOTO, TARGET, "--instant", CAPTION, *options, "-o", "a.png") == 0
+    Path("rows.csv").write_text(f"photo,sentence,caption\n{PHOTO},{TARGET},{CAPTION}\n")
+    assert imagic("batch", "rows.csv", "out", "--instant", *options) == 0
+    assert asked == [2, 2]

@@ -182,6 +182,25 @@ def test_distilled_guidance_reaches_the_network():
     )
 
 
+@pytest.mark.parametrize(
+    ("own", "asked", "used"), [(None, None, 3.5), (1.0, None, 1.0), (None, 10.0, 10.0), (1.0, 10.0, 10.0)]
+)
+def test_a_region_is_found_at_the_guidance_of_the_picture(own, asked, used):
+    edit, given = replace(learned("Flux dev"), guidance_scale=own), set()
+
+    def note(_module, _args, kwargs):
+        given.update(kwargs["guidance"].tolist())
+
+    hook = edit.pipeline.transformer.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        edit.region(guidance_scale=asked)
+        assert given == {used}
+        edit.sample(num_inference_steps=1, guidance_scale=asked)
+        assert given == {used}
+    finally:
+        hook.remove()
+
+
 @pytest.mark.parametrize(("name", "dtype"), [("SDXL", torch.float16), ("SD3", torch.bfloat16)])
 def test_half_precision_trains_in_full_and_near_full_precision(name, dtype):
     edit = tune(build(name).to(dtype), PHOTO, TEXT, embedding=EMBEDDING, tuning=TUNING)

@@ -169,11 +169,11 @@ class _Pool:
         try:
             while left and not self._stopped.is_set():
                 finished = self._row(place, left[0])
-                self._last_there = time.monotonic()
                 self._tries.pop(left.popleft().number, None)
                 self._results.put(finished)
         except Gone as gone:
             place.there = False
+            self._last_there = time.monotonic()  # it was there until now, however long the row took
             first = left[0]
             self._tries[first.number] = self._tries.get(first.number, 0) + 1
             if self._tries[first.number] == TRIES:
@@ -196,10 +196,11 @@ class _Pool:
             if not images:
                 raise ValueError("The workflow put out no picture: choose another --output-node.")
             content = place.server.view(images[0])
+            drawn = picture("output", row.output, self._folder, content)
         except ValueError as error:  # Refused is one
             return failed(row, explain(error), time.perf_counter() - start)
         if PureWindowsPath(images[0]["filename"]).suffix.lower() != PureWindowsPath(row.output).suffix.lower():
-            content = encode(picture("output", row.output, self._folder, content), row.output)
+            content = encode(drawn, row.output)
         seconds = time.perf_counter() - start
         return Finished(Result(row.number, row.output, DONE, seconds, key=row.key), {row.output: content})
 

@@ -58,8 +58,8 @@ class Server:
             Refused: the server says what is wrong with the graph.
         """
         reply = self._json("prompt", {"prompt": graph, "client_id": self._client})
-        if errors := reply.get("node_errors"):
-            raise Refused(_complaint(errors, graph))
+        if "prompt_id" not in reply or reply.get("node_errors"):
+            raise Refused(_complaint(reply, graph))
         return reply["prompt_id"]
 
     def outcome(self, prompt: str) -> dict[str, Any] | None:
@@ -111,17 +111,26 @@ class Server:
             content = error.read()
             if path == "prompt" and error.code == 400:  # the complaints of a graph that is not queued
                 return content
+            if path == "prompt" and error.code == 500:  # as the servers of before mid-2024 do where a node is missing
+                raise Refused(f"{self.address} fails at the workflow: see that it has all of its nodes.") from None
             raise Gone(f"{self.address} answers {path.partition('?')[0]} with {error.code}.") from None
         # ValueError: of an address that is none. The others: of connections that break.
         except (OSError, ValueError, HTTPException) as error:
             raise Gone(f"{self.address} does not answer ({one_line(str(error), LONGEST)}).") from None
 
 
-def _complaint(errors: dict[str, Any], graph: dict[str, Any]) -> str:
-    """A server's reasons in one line."""
+def _complaint(reply: dict[str, Any], graph: dict[str, Any]) -> str:
+    """A server's reasons in one line: those about nodes, or else the one about the graph as a whole."""
     reasons = [
         f"{graph[node]['class_type']} ({node}): {problem['message']}: {problem['details']}"
-        for node, report in errors.items()
+        for node, report in dict(reply.get("node_errors") or {}).items()  # a list where there are none
         for problem in report["errors"]
     ]
-    return one_line("; ".join(reasons), LONGEST)
+    return one_line("; ".join(reasons) or _whole(reply.get("error")), LONGEST)
+
+
+def _whole(error: Any) -> str:
+    """What is wrong with a graph as a whole, a missing node for instance. Some servers' answer is a text alone."""
+    if not isinstance(error, dict):
+        return f"The server refused the workflow: {error or 'it does not say why'}"
+    return ": ".join(text for name in ("message", "details") if (text := str(error.get(name) or "")))

@@ -48,9 +48,9 @@ def devices(device: str, workers: int | None) -> list[str]:
     """What `run` takes: by default one worker for each GPU that this process sees, or one on the CPU.
 
     Args:
-        device: "auto", or the one that all workers are to use.
+        device: "auto" or "cuda" for all that there are, or the one that all workers are to use, "cuda:1" say.
     """
-    if device != "auto" or not torch.cuda.is_available():
+    if device not in ("auto", "cuda") or not torch.cuda.is_available():
         return [""] * (workers or 1)
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = seen.split(",") if seen else [str(number) for number in range(torch.cuda.device_count())]

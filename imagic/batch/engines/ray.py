@@ -8,16 +8,17 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ...checks import one_line
 from ..editor import Editor, Finished, NoWorker, explain, failed, read_file
 from ..manifest import Row
-from ..results import Result
+from ..results import LONGEST, Result
 from ..settings import Settings
 
 WINDOW = 1000  # units that Ray is given at a time
@@ -55,7 +56,7 @@ def run(
 
     Raises:
         NoRay: it is not installed.
-        RuntimeError: there is no cluster, or the model cannot be loaded.
+        NoWorker: there is no cluster, or the model cannot be loaded.
     """
     with ExitStack() as stack:
         data = _connect(stack, cluster)
@@ -65,7 +66,7 @@ def run(
 
 
 def _connect(stack: ExitStack, cluster: Cluster) -> Any:
-    """Ray Data, once there is a Ray."""
+    """Ray Data, once there is a Ray. Raises as `run`."""
     try:
         import ray
         import ray.data
@@ -80,7 +81,12 @@ def _connect(stack: ExitStack, cluster: Cluster) -> Any:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what it says of lost workers is in the table
             options |= {"include_dashboard": False, "num_cpus": max((cluster.workers or 1) + 1, os.cpu_count() or 1)}
-        ray.init(logging_level=logging.ERROR, **options)
+        try:
+            ray.init(logging_level=logging.ERROR, **options)
+        # No cluster is there, or one of another version, or the address is none.
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            remedy = " Correct --address, or leave it out to work on this machine." if cluster.address else ""
+            raise NoWorker(f"Ray does not start: {one_line(str(error), LONGEST)}{remedy}") from error
         stack.callback(ray.shutdown)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -109,7 +115,10 @@ class _Pool:
         self._size, self._gpus = cluster.size(ray.cluster_resources().get("GPU", 0))
 
     def run(self, window: list[list[Row]]) -> Iterator[Finished]:
-        left = {row.number: row for unit in window for row in unit}
+        yield from each_row(window, self._try)
+
+    def _try(self, window: list[list[Row]]) -> Iterator[Finished]:
+        """What comes of units; of one whose worker is lost again and again, nothing comes."""
         items = [{"rows": json.dumps([asdict(row) for row in unit]), "photo": b"", "masks": []} for unit in window]
         dataset = self._data.from_items(items, override_num_blocks=len(items))
         if self._cluster.send_photos:
@@ -134,10 +143,24 @@ class _Pool:
                 if done["ended"]:
                     raise NoWorker(done["ended"])
                 result = Result(**json.loads(done["result"]))
-                del left[result.number]
                 yield Finished(result, dict(zip(done["names"], done["contents"], strict=True)))
-        for row in left.values():
-            yield failed(row, f"Its worker was lost {RETRIES + 1} times: try it by itself.")
+
+
+def each_row(window: list[list[Row]], attempt: Callable[[list[list[Row]]], Iterator[Finished]]) -> Iterator[Finished]:
+    """Try units, then each row of those that were lost by itself: one row that ends its worker costs no other.
+
+    Args:
+        attempt: tries units; of those that are lost, nothing comes.
+    """
+    left = {row.number: row for unit in window for row in unit}
+    units = window
+    for _ in range(2):
+        for finished in attempt(units) if units else ():
+            del left[finished.result.number]
+            yield finished
+        units = [[row] for row in left.values()]
+    for row in left.values():
+        yield failed(row, f"Its worker was lost {2 * (RETRIES + 1)} times: try it by itself.")
 
 
 class _Actor:

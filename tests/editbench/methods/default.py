@@ -1,5 +1,5 @@
 """The pack as it ships: the defaults of its functions, and eta and sampler of its example workflow; and the eta of
-each pair that Pick Edit takes from the sweep, which sees no truth."""
+each pair that Pick Edit takes from the sweep of its template, which sees no truth."""
 
 import inspect
 
@@ -10,7 +10,7 @@ from imagic.scoring import rank
 
 from ..cost import Cost
 from ..outcome import Outcome
-from ..pack import ETA, ETAS, THRESHOLD, sweep
+from ..pack import ETA, ETAS, PICKED_FROM, THRESHOLD, sweep
 
 HEADLINE = f"{ETA:g}"
 PICKED = "pick"
@@ -28,7 +28,14 @@ def settings() -> dict:
         }
         for stage, function in stages.items()
     }
-    return {**defaults, "etas": ETAS, "eta": ETA, "threshold": THRESHOLD, "pick_samples": SAMPLES}
+    return {
+        **defaults,
+        "etas": ETAS,
+        "eta": ETA,
+        "threshold": THRESHOLD,
+        "picked_from": PICKED_FROM,
+        "pick_samples": SAMPLES,
+    }
 
 
 def edit(studio, pair) -> Outcome:
@@ -41,7 +48,7 @@ def edit(studio, pair) -> Outcome:
         update, _ = fine_tune(studio.denoiser, latent, optimized)
     with studio.tuned(update):
         sweep(studio, outcome, latent, optimized, target)
-    dials, looking = list(outcome.pictures), Cost()
+    dials, looking = [f"{eta:g}" for eta in PICKED_FROM], Cost()
     with studio.measured(looking):
         candidates = [studio.encode(outcome.pictures[dial]) for dial in dials]
         ranking = rank(studio.denoiser, latent, torch.cat(candidates), optimized, target, samples=SAMPLES)
