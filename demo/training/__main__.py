@@ -100,7 +100,7 @@ def grow(folder: Path, device: str) -> tuple:
     print(f"rendering {GROWN_SCENES} scenes", flush=True)
     pictures = data.cached_pictures(scenes, folder / "pictures.npy")
     # Whole pictures and squares from the start, since what is left to mend are few large errors.
-    settings = {"steps": GROWN_AUTOENCODER_STEPS, "rate": 1e-3, "cropped": 0, "squares": 10}
+    settings = {"steps": GROWN_AUTOENCODER_STEPS, "rate": 4e-4, "cropped": 0, "squares": 10}
     vae = autoencoder.train(load.vae().to(device), pictures, seed=SEED + 5, folder=folder, **settings)
     print("encoding", flush=True)
     latents = data.cached_tensor(folder / "latents.safetensors", lambda: autoencoder.encode(vae, pictures))
