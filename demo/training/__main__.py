@@ -20,7 +20,8 @@ SEED = 1
 SCENES, GROWN_SCENES = 20_000, 40_000
 ENCODED = 12_000  # of them, for the diffusion model: encoding is slow. All of them where it grows
 AUTOENCODER_STEPS, DECODER_STEPS, DIFFUSION_STEPS, CLASSIFIER_STEPS = 4800, 1800, 4000, 1700
-GROWN_AUTOENCODER_STEPS, GROWN_DECODER_STEPS, GROWN_DIFFUSION_STEPS = 8000, 3000, 24_000
+GROWN_AUTOENCODER_STEPS, GROWN_DECODER_STEPS = 8000, 3000
+GROWN_DIFFUSION = {"steps": 12_000, "horizon": 24_000, "cooldown": 4_000}
 DECODED = 4000  # pictures the classifier also sees through the autoencoder
 
 # The demo's source picture: of a withheld combination and seed, and so new to the model.
@@ -103,11 +104,11 @@ def grow(folder: Path, device: str) -> tuple:
     settings = {"steps": GROWN_AUTOENCODER_STEPS, "rate": 4e-4, "cropped": 0, "squares": 10}
     vae = autoencoder.train(load.vae().to(device), pictures, seed=SEED + 5, folder=folder, **settings)
     print("encoding", flush=True)
-    latents = data.cached_tensor(folder / "latents.safetensors", lambda: autoencoder.encode(vae, pictures))
+    latents = autoencoder.cached_latents(vae, pictures, folder)
+    networks = text_to_image.bundled().to(device)
+    networks = text_to_image.train(networks, scenes, latents, seed=SEED + 7, folder=folder, **GROWN_DIFFUSION)
+    # Last, since it moves no latent, and samples are worth seeing before.
     vae = autoencoder.polish_decoder(vae, pictures, latents, steps=GROWN_DECODER_STEPS, seed=SEED + 6, folder=folder)
-    networks = text_to_image.train(
-        text_to_image.bundled().to(device), scenes, latents, steps=GROWN_DIFFUSION_STEPS, seed=SEED + 7, folder=folder
-    )
     return pictures, latents, vae, networks, classifier.load()
 
 

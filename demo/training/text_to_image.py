@@ -113,9 +113,17 @@ def bundled() -> nn.ModuleDict:
 
 
 def train(
-    network: nn.ModuleDict, scenes: list[Scene], latents: Tensor, *, steps: int, seed: int, folder: Path
+    network: nn.ModuleDict,
+    scenes: list[Scene],
+    latents: Tensor,
+    *,
+    steps: int,
+    seed: int,
+    folder: Path,
+    horizon: int | None = None,
+    cooldown: int = 0,
 ) -> nn.ModuleDict:
-    """Train on latents (N, 4, 16, 16) of `scenes`."""
+    """Train on latents (N, 4, 16, 16) of `scenes`; `horizon` and `cooldown` as `fit` has them."""
     device = device_of(network)
     noising = scheduler()
     snr = noising.alphas_cumprod / (1 - noising.alphas_cumprod)
@@ -149,4 +157,6 @@ def train(
         folder=folder,
         weight_decay=0.01,
         warmup=200,
+        horizon=horizon,
+        cooldown=cooldown,
     )
