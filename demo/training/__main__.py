@@ -20,7 +20,7 @@ SEED = 1
 SCENES, GROWN_SCENES = 20_000, 40_000
 ENCODED = 12_000  # of them, for the diffusion model: encoding is slow. All of them where it grows
 AUTOENCODER_STEPS, DECODER_STEPS, DIFFUSION_STEPS, CLASSIFIER_STEPS = 4800, 1800, 4000, 1700
-GROWN_AUTOENCODER_STEPS, GROWN_DECODER_STEPS = 8000, 3000
+GROWN_AUTOENCODER_STEPS, GROWN_DECODER_STEPS = 8000, 9000
 GROWN_DIFFUSION = {"steps": 12_000, "horizon": 24_000, "cooldown": 4_000}
 DECODED = 4000  # pictures the classifier also sees through the autoencoder
 
