@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .scoring import Ranking, rank
     from .training import History, NonFiniteLoss, Step
 
+__version__ = "0.1.0"  # as in pyproject.toml, which ComfyUI's registry reads
+
 __all__ = [
     "TUNE_MODES",
     "Conditioning",

@@ -12,7 +12,6 @@ from typing import Any, TextIO
 
 from .. import checks
 
-ETA = (-2, 3)  # as the nodes and `imagic.diffusers` have it
 FORMATS = (".png", ".jpg", ".jpeg", ".webp")  # of the pictures that come out
 COLUMNS = ("photo", "sentence", "caption", "mask", "seed", "strength", "output")
 LONGEST_LINE = 1_000_000  # characters; a longer one is no row of text
@@ -175,7 +174,7 @@ def _row(number: int, cells: dict[str, Any] | str, manifest: Manifest) -> Row | 
             caption=_text(cells, "caption"),
             mask=_text(cells, "mask"),
             seed=checks.integer("seed", _number(cells, "seed", int, manifest.seed), *checks.SEEDS),
-            strength=checks.number("strength", _number(cells, "strength", float, manifest.strength), *ETA),
+            strength=checks.number("strength", _number(cells, "strength", float, manifest.strength), *checks.ETA),
             output=output,
             more={name: _text(cells, name) for name in sorted(manifest.more) if name in cells},
         )

@@ -1,16 +1,14 @@
 """Captions as CLIP's token ids, without CLIP's tokenizer: every word the model knows is one token there."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-# A wheel has the weights beside this file. In a clone they are where the nodes and their training have them.
-_IN_WHEEL = Path(__file__).parent / "demo_model"
-MODEL = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).parents[2] / "demo" / "model"
+from ..model_name import DEMO_FOLDER as MODEL
+
 _VOCABULARY = json.loads((MODEL / "vocabulary.json").read_text())
 
 VOCABULARY_SIZE = 49408

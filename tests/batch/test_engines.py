@@ -131,6 +131,9 @@ def test_an_edit_is_put_back_into_the_photo_at_its_size(tmp_path):
             "--engine comfyui needs --servers URL,URL",
         ),
         (["--model", "demo", "--engine", "ray", "--gpus-per-worker", "-1"], "--gpus-per-worker is -1"),
+        (["--model", "demo", "--threads", "0"], "--threads is 0: set it between 1 and 1024."),
+        (["--servers", "a:1"], "--servers is for --engine comfyui: add that, or leave it out."),
+        (["--model", "demo", "--address", "auto"], "--address is for --engine ray: add that, or leave it out."),
     ],
 )
 def test_a_command_that_cannot_be(manifest, tmp_path, capsys, arguments, sentence):
@@ -141,5 +144,11 @@ def test_a_command_that_cannot_be(manifest, tmp_path, capsys, arguments, sentenc
 
 
 def test_a_model_that_is_not_there(manifest, tmp_path, capsys):
-    assert main(["batch", str(manifest), str(tmp_path), "--model", str(tmp_path), "--instant"]) == 1
+    command = ["batch", str(manifest), str(tmp_path / "out"), "--model", str(tmp_path), "--instant"]
+    assert main(command) == 2
     assert "has no model_index.json" in capsys.readouterr().err
+    (tmp_path / "model_index.json").write_text("{}")
+    assert main(command) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "cannot be loaded: its index has no '_class_name'." in last
+    assert last.endswith("What is done is kept: the same command goes on from there.")

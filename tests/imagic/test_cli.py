@@ -2,7 +2,10 @@
 
 import io
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -143,7 +146,6 @@ EDIT = "edit", PHOTO, TARGET
         (("edit", PHOTO, "  ", *DEMO), "The sentence is empty: say what the finished photo shows."),
         (("apply", "dog.safetensors", "", *DEMO), "The sentence is empty: say what the finished photo shows."),
         (("edit", "none.jpg", TARGET, *DEMO), "There is no photo 'none.jpg': check its path."),
-        (("edit", "text.jpg", TARGET, *DEMO), "'text.jpg' is no picture that can be read: convert it to PNG or JPEG."),
         ((*EDIT, *DEMO, "-o", "a.txt"), "'a.txt' is no name of a picture: end it with .png, .jpg or .webp."),
         ((*EDIT, *DEMO, "-o", "no/a.png"), "The folder 'no' is not there: make it first."),
         ((*EDIT, *DEMO, "-o", "a.xbm"), "'a.xbm' is no name of a picture: end it with .png, .jpg or .webp."),
@@ -164,19 +166,16 @@ EDIT = "edit", PHOTO, TARGET
         ((*EDIT, *DEMO, "--size", "4"), "--size is 4: set it between 8 and 8192."),
         ((*EDIT, *DEMO, "--device", "abacus"), "device is 'abacus', which is not here: set it to auto or cpu."),
         ((*EDIT, *DEMO, "--device", "cpu", "--offload", "model"), "offload is 'model', which needs a GPU, and this"),
-        ((*EDIT, "--model", "no/such"), "model is 'no/such': no such folder is here, and the Hugging Face hub does"),
         ((*EDIT, "--model", "empty"), "model is the folder 'empty', which has no model_index.json: name its parent."),
         (
             (*EDIT, "--model", "text.jpg"),
             "model is the file 'text.jpg': name a .safetensors checkpoint, a diffusers folder",
         ),
         ((*EDIT, "--model", "no.safetensors"), "model is 'no.safetensors': there is no such file."),
-        ((*EDIT, "--model", "text.safetensors"), "text.safetensors is damaged or no safetensors file: download it"),
         (("apply", "none.safetensors", *DEMO), "There is no file 'none.safetensors': check its path."),
-        (("apply", "text.safetensors", *DEMO), "text.safetensors is damaged or incomplete: copy or save it again."),
     ],
 )
-def test_what_is_wrong_is_one_sentence_and_an_exit_status(arguments, sentence, capsys):
+def test_a_wrong_option_or_name_is_one_sentence_before_anything_is_imported(arguments, sentence, capsys, monkeypatch):
     Path("empty").mkdir()
     Path("bundled").symlink_to(MODEL)
     Path("own-edited.png").touch()
@@ -184,10 +183,65 @@ def test_what_is_wrong_is_one_sentence_and_an_exit_status(arguments, sentence, c
     for name in ("text.jpg", "text.safetensors"):
         Path(name).write_bytes(BROKEN)
     Image.open(PHOTO).save("own.png")
+    monkeypatch.setitem(sys.modules, "imagic.diffusers", None)  # which then cannot be imported, nor diffusers by it
+    assert imagic(*arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"imagic: {sentence}")
+    assert line.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("edit", "text.jpg", TARGET, *DEMO), "'text.jpg' is no picture that can be read: convert it to PNG or JPEG."),
+        ((*EDIT, "--model", "no/such"), "model is 'no/such': no such folder is here, and the Hugging Face hub does"),
+        ((*EDIT, "--model", "text.safetensors"), "text.safetensors is damaged or no safetensors file: download it"),
+        (("apply", "text.safetensors", *DEMO), "text.safetensors is damaged or incomplete: copy or save it again."),
+    ],
+)
+def test_work_that_fails_is_one_sentence_and_another_exit_status(arguments, sentence, capsys):
+    for name in ("text.jpg", "text.safetensors"):
+        Path(name).write_bytes(BROKEN)
     assert imagic(*arguments) == 1
     *_, last = capsys.readouterr().err.splitlines()
     assert last.startswith(f"imagic: {sentence}")
     assert last.endswith(".")
+
+
+REFUSED_AT_ONCE = """
+import sys
+from imagic.cli import main
+status = main(sys.argv[1:])
+print(status, *({"torch", "diffusers", "transformers"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (*EDIT, *DEMO, "--strength", "9"),
+        (*EDIT, *DEMO, "--embedding-steps", "0"),
+        (*EDIT, "--model", "no.safetensors"),
+        ("apply", "none.safetensors", *DEMO),
+        ("batch", "rows.csv", "out", *DEMO, "--tuning-steps", "0"),
+        ("batch", "none.csv", "out", *DEMO),
+        ("bench", "tedbench", "--data", "none", *DEMO),
+    ],
+)
+def test_a_wrong_option_or_name_is_refused_before_pytorch_is_imported(arguments):
+    """In a tenth of a second, where PyTorch and diffusers take several."""
+    Path("rows.csv").write_text("photo,sentence\na.png,a dog\n")
+    command = [sys.executable, "-c", REFUSED_AT_ONCE, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.stdout == "2\n", done.stderr
+
+
+def test_the_version_is_that_of_the_pack(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        imagic("--version")
+    assert stopped.value.code == 0
+    (version,) = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert capsys.readouterr().out == f"imagic {version}\n"
 
 
 def test_a_name_that_the_terminal_cannot_show_is_written_in_another_way(monkeypatch):
@@ -222,6 +276,7 @@ def test_too_little_memory_is_a_sentence_with_options_that_the_command_has(argum
     def load(options):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
+    monkeypatch.setattr("imagic.devices.device_of", lambda *_: torch.device("cuda"))  # which --offload needs
     monkeypatch.setattr("imagic.cli.arguments.load", load)
     assert imagic(*arguments) == 1
     assert capsys.readouterr().err == f"imagic: The memory of the device is too small: {sentence}\n"
@@ -240,8 +295,8 @@ def test_another_error_of_pytorch_is_not_hidden(monkeypatch):
 def test_the_help_tells_every_exit_status(command, capsys):
     with pytest.raises(SystemExit):
         imagic(command, "--help")
-    last = capsys.readouterr().out.partition("exit status: ")[2].partition("\n")[0]
-    for status in ("0 ", "1 ", "2 misused", "130 stopped by Ctrl-C"):
+    last = " ".join(capsys.readouterr().out.partition("exit status: ")[2].partition("\n\n")[0].split())
+    for status in ("0 ", "1 the work failed", "2 misused: an option or a name is wrong", "130 stopped by Ctrl-C"):
         assert status in last
 
 
