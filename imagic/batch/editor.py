@@ -11,7 +11,7 @@ from PIL import Image
 
 from .. import picture_file
 from ..checks import one_line, quoted
-from . import method
+from . import method, sources
 from .manifest import BadRow, Row, short_name
 from .results import DONE, FAILED, LONGEST, Result
 from .settings import Settings
@@ -63,6 +63,8 @@ class Editor:
     def _edit(self, row: Row, photo: bytes | None, mask: bytes | None, start: float) -> Finished:
         photo = read_file("photo", row.photo, self._folder) if photo is None else photo
         image = picture("photo", row.photo, self._folder, photo)
+        if row.mask and mask is None:
+            mask = read_file("mask", row.mask, self._folder)
         region = picture("mask", row.mask, self._folder, mask) if row.mask else None
         if region is not None and region.size != image.size:
             sizes = [f"{width} x {height}" for width, height in (region.size, image.size)]
@@ -87,6 +89,7 @@ class Editor:
             peak_mib=method.peak(self._pipeline),
             edit=name,
             key=row.key,
+            content=sources.content(photo, *([mask] if row.mask else [])),
         )
         return Finished(result, files)
 

@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from imagic.batch import sources
 from imagic.batch.editor import Editor, edit_name, encode, picture
 from imagic.batch.manifest import Row
 from imagic.batch.results import DONE
@@ -38,6 +39,7 @@ def test_a_replaced_photo_is_learned_anew(tmp_path):
         path.write_bytes(photo)
         finished = editor.edit(row)
         assert finished.result.status == DONE, finished.result.error
+        assert finished.result.content == sources.content(photo) == sources.read_content(row, tmp_path)
         for name, content in finished.files.items():
             (tmp_path / name).write_bytes(content)
         return finished
