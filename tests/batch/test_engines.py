@@ -1,7 +1,10 @@
 """The same pictures to the byte, whoever makes them and whoever is killed meanwhile."""
 
+import os
 import resource
+import signal
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -82,6 +85,24 @@ def test_a_full_disk_a_killed_worker_and_a_killed_run(manifest, reference, tmp_p
     assert failures(output) == failures(reference)
     assert twice(output) == 0
     assert not list(output.rglob("*.unfinished"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for a group of processes there")
+def test_ctrl_c_is_one_sentence_that_says_how_to_go_on(manifest, tmp_path):
+    """A terminal sends it to all processes. The workers, which are still importing, say nothing of their own."""
+    batch = Batch(manifest, tmp_path / "out", *world.QUICK, "--workers", "2")
+    end = time.monotonic() + 60
+    while len(workers := batch.workers("local")) < 2 or min(each.cpu_times().user for each in workers) < 0.2:
+        assert time.monotonic() < end, batch.log.read_text()
+        time.sleep(0.02)
+    for worker in workers:  # first, or they might be ended before they could say anything
+        worker.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    os.killpg(batch.process.pid, signal.SIGINT)
+    assert batch.finish() == 130
+    *before, last = batch.log.read_text().splitlines()
+    assert last == "imagic: stopped. What is done is kept: the same command goes on from there."
+    assert [line.partition(":")[0] for line in before] == ["Row 13", "Row 21"]
 
 
 def test_ray_with_a_lost_worker(manifest, reference, tmp_path):

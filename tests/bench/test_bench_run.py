@@ -174,6 +174,35 @@ def test_captions_that_are_none(folder, capsys, captions, sentence):
     assert not (folder / "out").exists()
 
 
+def test_ctrl_c_says_how_to_go_on(folder, capsys, monkeypatch):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("imagic.batch.engines.local.run", stopped)
+    command = ["bench", "tedbench", "--data", str(folder), "--model", "demo", "-o", str(folder / "out")]
+    assert main(command) == 130
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "imagic: stopped. What is done is kept: the same command goes on from there."
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--weights", "none"], "--weights is 'none': there is no such folder."),
+        (["--pairs", "3"], "--pairs is 3: set it between 1 and 2."),
+        (["--num-inference-steps", "0"], "--num-inference-steps is 0: set it between 1 and 1000."),
+        (["--workers", "0"], "--workers is 0: set it between 1 and 10000."),
+        (["--address", "auto"], "--address is for --engine ray: add that, or leave it out."),
+        (["--model", "none.safetensors"], "model is 'none.safetensors': there is no such file."),
+    ],
+)
+def test_a_wrong_option_is_misuse(folder, capsys, options, sentence):
+    command = ["bench", "tedbench", "--data", str(folder), "--model", "demo", "-o", str(folder / "out")]
+    assert main([*command, *options]) == 2
+    assert capsys.readouterr().err == f"imagic: {sentence}\n"
+    assert not (folder / "out").exists()
+
+
 def test_steps_are_checked_before_anything_is_written(folder, capsys):
     command = ["bench", "tedbench", "--data", str(folder), "--model", "demo", "-o", str(folder / "out")]
     assert main([*command, "--embedding-steps", "0"]) == 2

@@ -2,8 +2,10 @@
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -104,7 +106,8 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, device, *self._arguments), daemon=True)
-        process.start()
+        with _uninterrupted():
+            process.start()
         theirs.close()
         return _Worker(device, process, ours)
 
@@ -140,6 +143,19 @@ class _Pool:
         if worker.rows:
             self._back.append(list(worker.rows))
         self._workers.append(self._start(worker.device))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C in a terminal reaches all processes. Those that are started in here do not hear it: `stop` ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: Connection, device: str, settings: Settings, folder: Path, output: Path) -> None:
