@@ -10,8 +10,9 @@ The table is a CSV file with a heading and one row a line, or JSONL with one obj
   output     the name of the picture that comes out (optional)
 
 A run that was stopped or killed goes on where it was when the same command is given again, and so does one whose
-table has grown. A row that cannot be done stops nothing: results.csv says why. Rows that failed are tried again by the
-next run. The pictures are the same bytes with any engine but comfyui, and with any number of workers.
+table has grown. A row that cannot be done stops nothing: results.csv says why. The next run tries rows again that
+failed, and rows whose photo or mask was replaced. The pictures are the same bytes with any engine but comfyui, and with
+any number of workers.
 
 examples:
   imagic batch photos.csv out --model stabilityai/stable-diffusion-xl-base-1.0
