@@ -21,6 +21,8 @@ def check(model: str, config: str | None = None) -> None:
         ValueError: it is no model.
     """
     path, shown = Path(checks.text("model", model)), checks.shown(model)
+    if not model.strip():
+        raise ValueError(f"model is empty: name a diffusers folder, a file, an id of the hub, or {DEMO}.")
     if config is not None and not Path(checks.text("config", config), INDEX).is_file():
         raise ValueError(f"config is {checks.shown(config)}, no diffusers folder: name one that has {INDEX}.")
     if model == DEMO:

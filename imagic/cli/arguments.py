@@ -158,6 +158,13 @@ def check_file(path: Path) -> None:
         raise ValueError(f"There is no file {checks.shown(str(path))}: check its path.")
 
 
+def check_results(folder: Path) -> None:
+    """Raises ValueError if a file is where the folder of the results would be, or where one above it would."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if there.exists() and not there.is_dir():
+        raise ValueError(f"{checks.shown(str(there))} is a file: name a folder for the results.")
+
+
 def check_learning(options: argparse.Namespace) -> None:
     """
     Raises:

@@ -138,6 +138,7 @@ def check(options: argparse.Namespace) -> None:
     from ..batch import results
     from ..batch.plan import Shard
 
+    arguments.check_results(options.output)
     table = options.output / Shard.parse(options.shard).table
     if options.workers is not None:
         checks.integer("--workers", options.workers, 1, 10000)
@@ -157,7 +158,7 @@ def check(options: argparse.Namespace) -> None:
 
 def _check_model(options: argparse.Namespace) -> None:
     """Raises ValueError unless the local or the Ray engine can begin."""
-    if not options.model:
+    if options.model is None:
         raise ValueError("--model is missing: name a diffusers folder, an id of a hub, a file, or demo.")
     if not options.address:  # on a cluster other machines have other files and devices
         arguments.check_model(options)

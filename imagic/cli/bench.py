@@ -91,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
+    arguments.check_results(options.output or Path(options.benchmark))
     if options.workers is not None:
         checks.integer("--workers", options.workers, 1, 10000)
     if options.address and options.engine != "ray":

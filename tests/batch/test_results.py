@@ -110,6 +110,15 @@ def test_the_command_refuses_it_before_anything_is_written(tmp_path, capsys):
     assert (output / "results.csv").read_text() == "my notes"
 
 
+@pytest.mark.parametrize("output", ["rows.csv", "rows.csv/out"])
+@pytest.mark.parametrize("command", [["batch", "rows.csv"], ["bench", "tedbench", "--data", ".", "-o"]])
+def test_a_file_is_no_folder_for_results(tmp_path, capsys, monkeypatch, command, output):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("photo,sentence\na.png,a dog\n")
+    assert main([*command, output, "--model", "demo"]) == 2
+    assert capsys.readouterr().err.endswith("rows.csv' is a file: name a folder for the results.\n")
+
+
 @pytest.mark.parametrize("kept", [0, 3, 10, 43])
 def test_a_heading_that_breaks_off_is_ours(tmp_path, kept):
     path, heading = tmp_path / "results.csv", (",".join(COLUMNS) + "\n").encode()

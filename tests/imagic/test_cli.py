@@ -156,6 +156,8 @@ EDIT = "edit", PHOTO, TARGET
         ((*EDIT, *DEMO, "--caption", " "), "--caption is empty: say what the photo shows now."),
         ((*EDIT, *DEMO, "--instant", ""), "--instant is empty: say what the photo shows now."),
         ((*EDIT, *DEMO, "--instant", CAPTION, "--caption", CAPTION), "--instant has a caption of its own: leave out"),
+        ((*EDIT, "--model", ""), "model is empty: name a diffusers folder, a file, an id of the hub, or demo."),
+        (("edit", "empty", TARGET, *DEMO), "'empty' is a folder: name one photo, or use imagic batch for many."),
         ((*EDIT, "--model", "bundled"), "model is the folder of the demo model: write demo in its place."),
         (("edit", "own.png", TARGET, *DEMO, "-o", "own.png"), "'own.png' is the photo itself: choose another name for"),
         ((*EDIT, *DEMO, "--instant", CAPTION, "--save-edit", "e"), "--instant learns nothing that --save-edit could"),
