@@ -175,17 +175,21 @@ def test_a_row_that_moves_to_another_shard_and_back_is_done_again(tmp_path):
         assert do_all(tmp_path, whole, shard) == []
 
 
-def test_what_an_earlier_version_did_is_not_done_again(tmp_path):
-    """Its tables do not tell when a row ended. They are gone on with as they are."""
+@pytest.mark.parametrize("ended", ["", ",ended"])
+def test_what_an_earlier_version_did_is_not_done_again(tmp_path, ended):
+    """Its tables do not tell what the photos were, nor earlier ones when a row ended. They are gone on with as they
+    are."""
+    (tmp_path / "a").write_bytes(b"a dog")
     whole = manifest(tmp_path, row("a", "a hat", output="x.png"), row("a", "a ball", output="y.png"))
     key, path = next(iter(whole)).key, tmp_path / "results.csv"
-    heading = "number,output,status,seconds,evaluations,alignment,fidelity,peak_mib,error,edit,key\n"
-    path.write_text(f"{heading}1,x.png,done,1.500,90,,,0,,,{key}\n")
+    heading = f"number,output,status,seconds,evaluations,alignment,fidelity,peak_mib,error,edit,key{ended}\n"
+    time = ended and ",2026-11-26T16:19:32.574421Z"
+    path.write_text(f"{heading}1,x.png,done,1.500,90,,,0,,,{key}{time}\n")
     (tmp_path / "x.png").touch()
     assert do_all(tmp_path, whole) == [2]
     assert do_all(tmp_path, whole) == []
     assert path.read_text().startswith(heading)
-    assert {line.count(",") for line in path.read_text().splitlines()} == {10}
+    assert {line.count(",") for line in path.read_text().splitlines()} == {10 + bool(ended)}
 
 
 def test_a_photo_that_was_replaced_is_done_again(tmp_path):
