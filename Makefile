@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast compat editbench benchmark test-gpu comfyui demo-model lint clean environment
+.PHONY: help demo test test-fast compat editbench benchmark test-gpu comfyui demo-model flow-model lint clean environment
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,13 +42,16 @@ test-gpu: environment ## precision, memory and time on a GPU, where one is at ha
 demo-model: environment ## retrain the bundled demo model from its seed (hours)
 	@$(VENV) -m demo.training
 
+flow-model: environment ## train the demo model like Stable Diffusion 3 from its seed (hours)
+	@$(VENV) -m demo.training.flow $(ARGS)
+
 lint: environment ## style only
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check .
 
 clean: ## remove the environment and what make wrote here, but not hours of training or of editbench
 	rm -rf .venv output .pytest_cache .ruff_cache .hypothesis
-	find build -mindepth 1 -maxdepth 1 ! -name demo-model ! -name editbench -exec rm -rf {} + 2>/dev/null || true
+	find build -mindepth 1 -maxdepth 1 ! -name demo-model ! -name flow-model ! -name editbench -exec rm -rf {} + 2>/dev/null || true
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:

@@ -1,6 +1,9 @@
-"""The bundled demo model as a node."""
+"""The demo models as a node."""
 
-from .host import demo_model
+from . import inputs
+from .host import demo_model, flow_model
+
+KINDS = {"like SD 1.5": demo_model.load, "like SD 3": flow_model.load}
 
 
 class DemoCheckpoint:
@@ -16,7 +19,20 @@ class DemoCheckpoint:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {}}
+        return {
+            "required": {},
+            "optional": {
+                "kind": (
+                    list(KINDS),
+                    {
+                        "default": "like SD 1.5",
+                        "tooltip": "Which kind of model. The one like SD 3 is a rectified-flow transformer with "
+                        "16 latent channels; it comes with the repository, not with the installed package.",
+                    },
+                )
+            },
+        }
 
-    def load(self):
-        return demo_model.load()
+    @inputs.checked
+    def load(self, kind="like SD 1.5"):
+        return KINDS[kind]()

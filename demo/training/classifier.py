@@ -10,14 +10,21 @@ from torch.nn import functional as F
 from demo.classifier import Classifier
 from demo.scenes import VALUES, Scene
 from demo.training.data import labels, to_tensor
-from demo.training.loop import fit
+from demo.training.loop import device_of, fit
 
 _BATCH = 48
 _UNJUDGED = -100  # cross entropy's mark for "no label"
 
 
 def train(
-    scenes: list[Scene], pictures: np.ndarray, decoded: np.ndarray, *, steps: int, seed: int, folder: Path
+    scenes: list[Scene],
+    pictures: np.ndarray,
+    decoded: np.ndarray,
+    *,
+    steps: int,
+    seed: int,
+    folder: Path,
+    device: torch.device | str = "cpu",
 ) -> Classifier:
     """Train on pictures (N, 128, 128, 3) and on `decoded`, what the autoencoder makes of the first of them.
 
@@ -36,12 +43,14 @@ def train(
         images = images + 0.1 * torch.rand((_BATCH, 1, 1, 1), generator=generator) * noise
         if torch.rand((), generator=generator) < 0.3:
             images = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = network(images.contiguous(memory_format=torch.channels_last))
+        images = images.contiguous(memory_format=torch.channels_last).to(device_of(network))
+        with torch.autocast(images.device.type, torch.bfloat16):
+            logits = network(images)
         index = torch.cat([which, again])
-        return torch.stack([F.cross_entropy(logits[name].float(), truth[name][index]) for name in VALUES]).sum()
+        wanted = {name: truth[name][index].to(images.device) for name in VALUES}
+        return torch.stack([F.cross_entropy(logits[name].float(), wanted[name]) for name in VALUES]).sum()
 
-    network = Classifier().to(memory_format=torch.channels_last)
+    network = Classifier().to(device, memory_format=torch.channels_last)
     return fit(
         "classifier",
         network,

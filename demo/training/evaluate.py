@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from diffusers import AutoencoderTiny, StableDiffusionPipeline
+from diffusers import AutoencoderTiny, DiffusionPipeline
 from torch import Tensor
 
 from demo import classifier
@@ -44,7 +44,9 @@ def agreement(judge: classifier.Classifier, images: np.ndarray, scenes: list[Sce
 
 
 @torch.no_grad()
-def samples(pipeline: StableDiffusionPipeline, prompts: list[str], seed: int = _SEED) -> np.ndarray:
+def samples(
+    pipeline: DiffusionPipeline, prompts: list[str], seed: int = _SEED, steps: int = SAMPLING_STEPS
+) -> np.ndarray:
     """A picture for each prompt: uint8 (N, 128, 128, 3)."""
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(seed)
@@ -53,16 +55,16 @@ def samples(pipeline: StableDiffusionPipeline, prompts: list[str], seed: int = _
         # In full precision: many CPUs have no half precision of their own and emulate it many times slower.
         out = pipeline(
             prompts[i : i + 16],
-            num_inference_steps=SAMPLING_STEPS,
+            num_inference_steps=steps,
             guidance_scale=GUIDANCE,
             generator=generator,
             output_type="pt",
         )
-        parts.append(to_pixels(out.images * 2 - 1))
+        parts.append(to_pixels(out.images.cpu() * 2 - 1))
     return np.concatenate(parts)
 
 
-def measure(pipeline: StableDiffusionPipeline, judge: classifier.Classifier, count: int = 256) -> dict:
+def measure(pipeline: DiffusionPipeline, judge: classifier.Classifier, count: int = 256) -> dict:
     """The figures of the model card."""
     quality = reconstruction(pipeline.vae)
     subjects = held_out(count)

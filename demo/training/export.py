@@ -47,22 +47,22 @@ HOST_UNET_CONFIG = {
 
 
 def latent_rgb(latents: Tensor, pictures: np.ndarray) -> dict:
-    """Least squares from a latent (4) to the colour of its 8 x 8 pixels (3, in [-1, 1]): factors (4, 3), bias (3).
+    """Least squares from a latent (C) to the colour of its 8 x 8 pixels (3, in [-1, 1]): factors (C, 3), bias (3).
 
     Previews while sampling use it in the decoder's stead.
     """
     colours = F.avg_pool2d(to_tensor(pictures), 8).permute(0, 2, 3, 1).reshape(-1, 3)
-    values = latents.permute(0, 2, 3, 1).reshape(-1, 4)
+    values = latents.permute(0, 2, 3, 1).flatten(0, 2)
     values = torch.cat([values, torch.ones(len(values), 1)], dim=1)
     solution = torch.linalg.lstsq(values, colours).solution
-    return {"latent_rgb_factors": solution[:4].tolist(), "latent_rgb_factors_bias": solution[4].tolist()}
+    return {"latent_rgb_factors": solution[:-1].tolist(), "latent_rgb_factors_bias": solution[-1].tolist()}
 
 
 def _half(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.half().contiguous() for name, value in network.state_dict().items()}
+    return {name: value.cpu().half().contiguous() for name, value in network.state_dict().items()}
 
 
-def _save(network: ModelMixin, folder: Path) -> None:
+def save(network: ModelMixin, folder: Path) -> None:
     folder.mkdir(parents=True)
     network.save_config(folder)
     config = json.loads((folder / "config.json").read_text())
@@ -73,35 +73,40 @@ def _save(network: ModelMixin, folder: Path) -> None:
     save_file(_half(network), folder / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
 
 
-def _save_text_encoder(network: nn.Module, folder: Path) -> None:
+def save_text_encoder(network: nn.Module, folder: Path, length: int = words.LENGTH) -> None:
     """Names as in Stable Diffusion 1.5, and of the embedding table only the rows in use (see `demo.load`)."""
     folder.mkdir(parents=True)
     tensors = {f"text_model.{name.removeprefix('text_model.')}": value for name, value in _half(network).items()}
     tensors["token_ids"] = torch.tensor(words.TOKEN_IDS)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    config = text_config(words.VOCABULARY_SIZE, words.START, words.END)
+    config = text_config(words.VOCABULARY_SIZE, words.START, words.END, length)
     config.architectures = ["CLIPTextModel"]
     config.save_pretrained(folder)
 
 
-def write(networks: nn.ModuleDict, vae: AutoencoderTiny, preview: dict, staging: Path) -> None:
-    """Put the model into its folder file by file, so that whoever loads it meanwhile never finds half a file."""
-    shutil.rmtree(staging, ignore_errors=True)
-    _save(networks["unet"], staging / "unet")
-    _save(vae, staging / "vae")
-    _save_text_encoder(networks["text"], staging / "text_encoder")
-    scheduler().save_pretrained(staging / "scheduler")
-    index = {"_class_name": "StableDiffusionPipeline", **_PARTS, **{name: [None, None] for name in _ABSENT}}
-    for name, content in {
-        "model_index": index | {"requires_safety_checker": False},
-        "latent_rgb": preview,
-        "host_unet_config": HOST_UNET_CONFIG,
-    }.items():
-        (staging / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+def save_json(content: dict, path: Path) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def publish(staging: Path, folder: Path) -> None:
+    """Move the staged model file by file, so that whoever loads it meanwhile never finds half a file."""
     for file in (path for path in staging.rglob("*") if path.is_file()):
-        target = MODEL / file.relative_to(staging)
+        target = folder / file.relative_to(staging)
         target.parent.mkdir(parents=True, exist_ok=True)
         file.replace(target)
+
+
+def write(networks: nn.ModuleDict, vae: AutoencoderTiny, preview: dict, staging: Path) -> None:
+    shutil.rmtree(staging, ignore_errors=True)
+    save(networks["unet"], staging / "unet")
+    save(vae, staging / "vae")
+    save_text_encoder(networks["text"], staging / "text_encoder")
+    scheduler().save_pretrained(staging / "scheduler")
+    index = {"_class_name": "StableDiffusionPipeline", **_PARTS, **{name: [None, None] for name in _ABSENT}}
+    save_json(index | {"requires_safety_checker": False}, staging / "model_index.json")
+    save_json(preview, staging / "latent_rgb.json")
+    save_json(HOST_UNET_CONFIG, staging / "host_unet_config.json")
+    publish(staging, MODEL)
 
 
 def write_classifier(judge: classifier.Classifier, staging: Path) -> None:

@@ -9,9 +9,9 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from demo import words
+from demo import load, words
 from demo.scenes import Scene, caption
-from demo.training.loop import fit
+from demo.training.loop import device_of, fit
 
 WIDTH = 128  # of a token's embedding
 
@@ -58,8 +58,8 @@ def unet() -> UNet2DConditionModel:
     )
 
 
-def text_config(rows: int, start: int, end: int) -> CLIPTextConfig:
-    """`rows` in the embedding table, of which `start` and `end` open and close a text."""
+def text_config(rows: int, start: int, end: int, length: int = words.LENGTH) -> CLIPTextConfig:
+    """`rows` in the embedding table, of which `start` and `end` open and close a text of `length`."""
     return CLIPTextConfig(
         vocab_size=rows,
         hidden_size=WIDTH,
@@ -67,7 +67,7 @@ def text_config(rows: int, start: int, end: int) -> CLIPTextConfig:
         projection_dim=WIDTH,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=words.LENGTH,
+        max_position_embeddings=length,
         hidden_act="quick_gelu",
         bos_token_id=start,
         eos_token_id=end,
@@ -75,22 +75,48 @@ def text_config(rows: int, start: int, end: int) -> CLIPTextConfig:
     )
 
 
-def _rows(captions: list[str], rng: np.random.Generator) -> Tensor:
-    """Rows of the embedding table (N, 77), with a word here and there made unknown."""
-    rows = np.array([[_ROW.get(token, _NEUTRAL) for token in words.encode(text)] for text in captions])
+def texts(scenes: list[Scene], rng: np.random.Generator, length: int = words.LENGTH) -> Tensor:
+    """Loose captions as rows of the compact table (N, length), some of them empty, a word here and there unknown."""
+    dropped = rng.random(len(scenes)) < _DROPPED_CAPTIONS
+    captions = ["" if d else caption(s.attributes, rng) for d, s in zip(dropped, scenes, strict=True)]
+    rows = np.array([[_ROW.get(token, _NEUTRAL) for token in words.encode(text, length)] for text in captions])
     is_word = rows > _ROW[words.END]
     rows[is_word & (rng.random(rows.shape) < _HIDDEN_WORDS)] = _NEUTRAL
     return torch.from_numpy(rows)
 
 
-def train(scenes: list[Scene], latents: Tensor, *, steps: int, seed: int, folder: Path) -> nn.ModuleDict:
-    """Train on latents (N, 4, 16, 16) of `scenes`; gives {"unet", "text"}, the text encoder with its compact table."""
-    torch.manual_seed(seed)
-    config = text_config(_NEUTRAL + 1, _ROW[words.START], _ROW[words.END])
-    # Plain attention in both: on a CPU the fused kernel's backward pass is slower at so few positions.
+def text_encoder(length: int = words.LENGTH) -> CLIPTextModel:
+    """With random weights and a compact table of embeddings."""
+    config = text_config(_NEUTRAL + 1, _ROW[words.START], _ROW[words.END], length)
+    # Plain attention: on a CPU the fused kernel's backward pass is slower at so few positions.
     config._attn_implementation = "eager"
-    network = nn.ModuleDict({"unet": unet().to(memory_format=torch.channels_last), "text": CLIPTextModel(config)})
+    return CLIPTextModel(config)
+
+
+def new(seed: int) -> nn.ModuleDict:
+    """{"unet", "text"} with random weights."""
+    torch.manual_seed(seed)
+    network = nn.ModuleDict({"unet": unet().to(memory_format=torch.channels_last), "text": text_encoder()})
     network["unet"].set_attn_processor(AttnProcessor())
+    return network
+
+
+def bundled() -> nn.ModuleDict:
+    """As `new`, with the weights of the bundled model."""
+    network = new(0)
+    network["unet"].load_state_dict(load.unet().state_dict())
+    # The file's rows of embeddings are the compact table's, in its order.
+    weights = load.compact_text_encoder_tensors()
+    own = network["text"].state_dict()
+    network["text"].load_state_dict({name: weights[f"text_model.{name.removeprefix('text_model.')}"] for name in own})
+    return network
+
+
+def train(
+    network: nn.ModuleDict, scenes: list[Scene], latents: Tensor, *, steps: int, seed: int, folder: Path
+) -> nn.ModuleDict:
+    """Train on latents (N, 4, 16, 16) of `scenes`."""
+    device = device_of(network)
     noising = scheduler()
     snr = noising.alphas_cumprod / (1 - noising.alphas_cumprod)
     # Min-SNR weighting (arXiv 2303.09556): without it, the faintest noise takes most of the gradient.
@@ -100,18 +126,17 @@ def train(scenes: list[Scene], latents: Tensor, *, steps: int, seed: int, folder
         which = torch.randint(len(scenes), (_BATCH,), generator=generator)
         clean = latents[which]
         rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
-        dropped = rng.random(_BATCH) < _DROPPED_CAPTIONS
-        texts = ["" if d else caption(scenes[i].attributes, rng) for d, i in zip(dropped, which.tolist(), strict=True)]
+        rows = texts([scenes[i] for i in which.tolist()], rng)
         # One timestep from each of 32 equal shares of the schedule: less noise in the loss than from free draws.
         times = (torch.arange(_BATCH) + torch.rand(_BATCH, generator=generator)) / _BATCH
         times = (times * len(snr)).long()
         noise = torch.randn(clean.shape, generator=generator)
         noisy = noising.add_noise(clean, noise, times).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            context = network["text"](_rows(texts, rng)).last_hidden_state
-            predicted = network["unet"](noisy, times, context).sample.float()
-        error = (predicted - noise).square().mean(dim=(1, 2, 3))
-        return (weights[times] * error).mean()
+        with torch.autocast(device.type, torch.bfloat16):
+            context = network["text"](rows.to(device)).last_hidden_state
+            predicted = network["unet"](noisy.to(device), times.to(device), context).sample.float()
+        error = (predicted - noise.to(device)).square().mean(dim=(1, 2, 3))
+        return (weights[times].to(device) * error).mean()
 
     return fit(
         "diffusion",

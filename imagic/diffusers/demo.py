@@ -3,6 +3,8 @@
 `demo/training` makes it, and ComfyUI's node reads the same files.
 """
 
+from pathlib import Path
+
 import torch
 from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
@@ -11,36 +13,43 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from .demo_words import MODEL, VOCABULARY_SIZE, Tokenizer
 
 # Without accelerate, which saves memory that a model of this size does not need.
-_PLAINLY = {"torch_dtype": torch.float32, "low_cpu_mem_usage": False}
+PLAINLY = {"torch_dtype": torch.float32, "low_cpu_mem_usage": False}
 
 _TABLE = "text_model.embeddings.token_embedding.weight"
 
 
-def vae() -> AutoencoderTiny:
-    return AutoencoderTiny.from_pretrained(MODEL / "vae", **_PLAINLY)
+def vae(folder: Path = MODEL) -> AutoencoderTiny:
+    return AutoencoderTiny.from_pretrained(folder / "vae", **PLAINLY)
 
 
 def unet() -> UNet2DConditionModel:
-    return UNet2DConditionModel.from_pretrained(MODEL / "unet", **_PLAINLY)
+    return UNet2DConditionModel.from_pretrained(MODEL / "unet", **PLAINLY)
 
 
-def text_encoder_tensors() -> dict[str, torch.Tensor]:
-    """Weights under the names of Stable Diffusion 1.5's text encoder, with CLIP's whole table (49408, 128).
+def compact_text_encoder_tensors(folder: Path = MODEL) -> dict[str, torch.Tensor]:
+    """Weights under the names of Stable Diffusion 1.5's text encoder, as the file holds them.
 
-    The file holds only the rows of words the model knows, and last the one row that all other words share.
+    Its table has only the rows of words the model knows, which "token_ids" names, and last the one row that all other
+    words share.
     """
-    tensors = load_file(MODEL / "text_encoder" / "model.safetensors")
+    tensors = load_file(folder / "text_encoder" / "model.safetensors")
+    return {name: value if name == "token_ids" else value.float() for name, value in tensors.items()}
+
+
+def text_encoder_tensors(folder: Path = MODEL) -> dict[str, torch.Tensor]:
+    """The same with CLIP's whole table (49408, 128)."""
+    tensors = compact_text_encoder_tensors(folder)
     known, rows = tensors.pop("token_ids"), tensors[_TABLE]
     tensors[_TABLE] = rows[-1].expand(VOCABULARY_SIZE, -1).clone()
     tensors[_TABLE][known] = rows[:-1]
-    return {name: value.float() for name, value in tensors.items()}
+    return tensors
 
 
-def text_encoder() -> CLIPTextModel:
-    model = CLIPTextModel(CLIPTextConfig.from_pretrained(MODEL / "text_encoder"))
+def text_encoder(folder: Path = MODEL) -> CLIPTextModel:
+    model = CLIPTextModel(CLIPTextConfig.from_pretrained(folder / "text_encoder"))
     own = model.state_dict()
     # transformers 5 dropped the names' first part.
-    tensors = text_encoder_tensors().items()
+    tensors = text_encoder_tensors(folder).items()
     model.load_state_dict({name if name in own else name.removeprefix("text_model."): v for name, v in tensors})
     return model.eval()
 

@@ -25,21 +25,24 @@ def split(text: str) -> list[str]:
     return text.lower().replace(",", " ").replace(".", " ").split()
 
 
-def encode(text: str) -> list[int]:
-    """CLIP's ids for `text`: start, words, and ends up to a length of 77."""
-    ids = [START, *(_VOCABULARY.get(word, UNKNOWN) for word in split(text))][: LENGTH - 1]
-    return ids + [END] * (LENGTH - len(ids))
+def encode(text: str, length: int = LENGTH) -> list[int]:
+    """CLIP's ids for `text`: start, words, and ends up to `length`."""
+    ids = [START, *(_VOCABULARY.get(word, UNKNOWN) for word in split(text))][: length - 1]
+    return ids + [END] * (length - len(ids))
 
 
 class Tokenizer:
     """As much of `transformers.CLIPTokenizer` as a diffusers pipeline calls."""
 
-    model_max_length = LENGTH
     added_tokens_encoder: ClassVar[dict[str, int]] = {}  # of textual inversions, of which there are none
+
+    def __init__(self, length: int = LENGTH):
+        self.model_max_length = length
 
     def tokenize(self, text: str) -> list[str]:
         return split(text)
 
     def __call__(self, text: str | list[str], **_) -> SimpleNamespace:
-        ids: Tensor = torch.tensor([encode(t) for t in ([text] if isinstance(text, str) else text)])
+        texts = [text] if isinstance(text, str) else text
+        ids: Tensor = torch.tensor([encode(each, self.model_max_length) for each in texts])
         return SimpleNamespace(input_ids=ids, attention_mask=torch.ones_like(ids))

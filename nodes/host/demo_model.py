@@ -3,6 +3,7 @@
 Its weights are in diffusers layout; every name is translated by the host's own tables.
 """
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -33,11 +34,17 @@ def load(folder: Path = FOLDER) -> tuple:
         raise FileNotFoundError(
             f"The demo model is missing from {folder}: install the pack again, or make it with `make demo-model`."
         )
-    model, clip, vae = _model(folder), _clip(folder / "text_encoder"), _vae(folder / "vae")
+    return assembled(folder, _model, comfy.latent_formats.SD15)
+
+
+def assembled(folder: Path, load_model: Callable, latent_format: type) -> tuple:
+    """MODEL, CLIP and VAE of a folder in diffusers layout, whose model `load_model(folder)` gives."""
+    load_vae = functools.partial(_vae, latent_format=latent_format)
+    model, clip, vae = load_model(folder), _clip(folder / "text_encoder"), load_vae(folder / "vae")
     # How to load another one, as the host's own loaders leave it: Train LoRA and several GPUs ask for one of their own.
-    model.cached_patcher_init = (_anew, (_model, folder))
+    model.cached_patcher_init = (_anew, (load_model, folder))
     clip.patcher.cached_patcher_init = (_anew, (_clip, folder / "text_encoder"))
-    vae.patcher.cached_patcher_init = (_anew, (_vae, folder / "vae"))
+    vae.patcher.cached_patcher_init = (_anew, (load_vae, folder / "vae"))
     return model, clip, vae
 
 
@@ -80,16 +87,12 @@ def _model(folder: Path):
             "dtype": torch.float32,
         }
     )
-    # The preview in the graph editor: this model's own map from latents to colours, not Stable Diffusion's.
-    colours = _read(folder / "latent_rgb.json")
-    config.latent_format.latent_rgb_factors = colours["latent_rgb_factors"]
-    config.latent_format.latent_rgb_factors_bias = colours["latent_rgb_factors_bias"]
-    config.latent_format.taesd_decoder_name = None
+    preview_with_own_colours(config.latent_format, folder)
 
     load_device = comfy.model_management.get_torch_device()
     offload_device = comfy.model_management.unet_offload_device()
     model = comfy.model_base.BaseModel(config, comfy.model_base.ModelType.EPS, device=offload_device)
-    weights = _weights(folder / "unet" / "diffusion_pytorch_model.safetensors")
+    weights = read_weights(folder / "unet" / "diffusion_pytorch_model.safetensors")
     names = comfy.utils.unet_to_diffusers(config.unet_config)
     model.diffusion_model.load_state_dict({names[name]: weight for name, weight in weights.items()})
     model.eval()
@@ -97,26 +100,40 @@ def _model(folder: Path):
     return comfy.model_patcher.ModelPatcher(model, load_device=load_device, offload_device=offload_device)
 
 
+def preview_with_own_colours(latent_format: comfy.latent_formats.LatentFormat, folder: Path) -> None:
+    """In the graph editor: by this model's own map from latents to colours, not Stable Diffusion's."""
+    colours = _read(folder / "latent_rgb.json")
+    latent_format.latent_rgb_factors = colours["latent_rgb_factors"]
+    latent_format.latent_rgb_factors_bias = colours["latent_rgb_factors_bias"]
+    latent_format.taesd_decoder_name = None
+
+
 def _clip(folder: Path):
+    config = _read(folder / "config.json")
+    length = config["max_position_embeddings"]
+
     class TextModel(comfy.sd1_clip.SDClipModel):
         """The host's CLIP text model in the size the demo model's config states."""
 
         def __init__(self, device="cpu", dtype=None, **options):
-            config = str(folder / "config.json")
-            super().__init__(device=device, dtype=dtype, textmodel_json_config=config, **options)
+            path = str(folder / "config.json")
+            super().__init__(device=device, dtype=dtype, max_length=length, textmodel_json_config=path, **options)
 
     class ClipModel(comfy.sd1_clip.SD1ClipModel):
         def __init__(self, device="cpu", dtype=None, **options):
             super().__init__(device=device, dtype=dtype, clip_model=TextModel, **options)
 
+    class Tokenizer(comfy.sd1_clip.SDTokenizer):
+        def __init__(self, **options):
+            super().__init__(max_length=length, embedding_size=config["hidden_size"], **options)
+
     class Target:
         params = {}
         clip = ClipModel
-        tokenizer = comfy.sd1_clip.SD1Tokenizer
+        tokenizer = functools.partial(comfy.sd1_clip.SD1Tokenizer, tokenizer=Tokenizer)
 
     clip = comfy.sd.CLIP(Target, embedding_directory=folder_paths.get_folder_paths("embeddings"))
-    config = _read(folder / "config.json")
-    weights = all_token_rows(_weights(folder / "model.safetensors"), config["vocab_size"])
+    weights = all_token_rows(read_weights(folder / "model.safetensors"), config["vocab_size"])
     # The model has no projection of its pooled text; newer hosts leave theirs as whatever was in memory.
     clip.load_sd({**weights, "text_projection.weight": torch.eye(config["hidden_size"])})
     return clip
@@ -133,19 +150,20 @@ def all_token_rows(weights: dict[str, Tensor], vocabulary: int) -> dict[str, Ten
     return {**weights, name: table}
 
 
-def _vae(folder: Path):
+def _vae(folder: Path, latent_format: type):
     weights = {}
-    for name, weight in _weights(folder / "diffusion_pytorch_model.safetensors").items():
+    for name, weight in read_weights(folder / "diffusion_pytorch_model.safetensors").items():
         part, _, index, rest = name.split(".", 3)
         # The host's decoder starts with the clamp that diffusers applies outside of its list.
         weights[f"taesd_{part}.{int(index) + (part == 'decoder')}.{rest}"] = weight
-    # The host's SD 1.5 latent format divides by this again on the way into the model.
-    weights["vae_scale"] = torch.tensor(comfy.latent_formats.SD15().scale_factor)
-    weights["vae_shift"] = torch.tensor(0.0)
+    # The host's latent format undoes both again on the way into the model.
+    known = latent_format()
+    weights["vae_scale"] = torch.tensor(known.scale_factor)
+    weights["vae_shift"] = torch.tensor(getattr(known, "shift_factor", 0.0))
     return comfy.sd.VAE(sd=weights)
 
 
-def _weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in load_file(path).items()}
 
 

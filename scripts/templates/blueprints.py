@@ -71,7 +71,7 @@ def demo(info: dict, defaults: dict) -> Subgraph:
     sentence, caption = _texts(inside, SENTENCE)
     strength, keep, _ = _dials(inside, None)
     seed = inside.take("seed", "INT", value=0)
-    model, clip, vae = inside.add("ImagicDemoCheckpoint", "Demo model", (0, 0), (WIDE, 66))
+    model, clip, vae = inside.add("ImagicDemoCheckpoint", "Demo model", (0, 0), (WIDE, 98))
     texts = _anchored(inside, clip, sentence, caption)
     # The demo model knows whole scenes only: around a painted region it is shown as much as there is.
     _edit(inside, photo, model, vae, mask, 128, texts, strength, keep, seed, context=8.0)

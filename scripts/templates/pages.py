@@ -150,8 +150,8 @@ class Pages:
 
     def instant(self) -> dict:
         page = self._page()
-        photo, mask = page.add("LoadImage", "Your photo", (0, 130), (300, 330), image=PHOTO)
-        model, clip, vae = page.add("ImagicDemoCheckpoint", "Model", (0, 0), (300, 66))
+        photo, mask = page.add("LoadImage", "Your photo", (0, 162), (300, 330), image=PHOTO)
+        model, clip, vae = page.add("ImagicDemoCheckpoint", "Model", (0, 0), (300, 98))
         edit, *_ = page.put(
             self.nodes["instant"],
             (360, 0),

@@ -27,8 +27,8 @@ def wires(info: dict, defaults: dict) -> dict:
     def at(column: tuple[int, int], top: int, height: int) -> tuple[Point, Point]:
         return (column[0], top), (column[1], height)
 
-    model, clip, vae = add("ImagicDemoCheckpoint", "Demo model", *at(PHOTO, 0, 66))
-    photo, _ = add("LoadImage", "Photo", *at(PHOTO, 108, 314), image=workflow.PHOTO.name)
+    model, clip, vae = add("ImagicDemoCheckpoint", "Demo model", *at(PHOTO, 0, 98))
+    photo, _ = add("LoadImage", "Photo", *at(PHOTO, 140, 282), image=workflow.PHOTO.name)
     (target,) = add("CLIPTextEncode", "Target text", *at(PHOTO, 464, 100), clip=clip, text=SENTENCE)
     (negative,) = add("CLIPTextEncode", "Negative text", *at(PHOTO, 606, 88), clip=clip, text="")
     stitcher, part, _ = add("ImagicCropPhoto", "Crop Photo", *at(PHOTO, 736, 160), photo=photo, size=128)

@@ -7,12 +7,15 @@ from imagic.diffusers import DiffusersDenoiser
 from imagic.training import keeping_overwritten
 
 
-def measure(objective, denoiser, latent, text):
-    """Losses at four levels, and the gradients to the conditioning and to a weight at either end of the network."""
+def measure(objective, denoiser, latent, text, sigma=None):
+    """Losses at four levels, `sigma` or the denoiser's own.
+
+    And the gradients to the conditioning and to a weight at either end of the network.
+    """
     noise = torch.randn(4, *latent.shape[1:], generator=torch.Generator().manual_seed(0))
-    sigma = denoiser.sigma(torch.tensor([0.1, 0.35, 0.6, 0.9]))
+    sigma = denoiser.sigma(torch.tensor([0.1, 0.35, 0.6, 0.9])) if sigma is None else sigma
     tokens = text["cross_attn"].detach().clone().requires_grad_()
-    weights = [weight for name, weight in sorted(conv_weights(denoiser.network).items())]
+    weights = [weight for name, weight in sorted(end_weights(denoiser.network).items())]
     for weight in weights:
         weight.requires_grad_()
     with keeping_overwritten(denoiser):
@@ -21,11 +24,15 @@ def measure(objective, denoiser, latent, text):
     return sigma, losses.detach(), gradients
 
 
-def conv_weights(network) -> dict[str, torch.Tensor]:
-    """The first and the last convolution, under the names of either layout."""
+def end_weights(network) -> dict[str, torch.Tensor]:
+    """The first and the last layer, under the names of either layout of either demo model."""
     state = dict(network.named_parameters())
-    first = state.get("conv_in.weight", state.get("input_blocks.0.0.weight"))
-    return {"first": first, "last": state.get("conv_out.weight", state.get("out.2.weight"))}
+    first = ("conv_in.weight", "input_blocks.0.0.weight", "pos_embed.proj.weight", "x_embedder.proj.weight")
+    last = ("conv_out.weight", "out.2.weight", "proj_out.weight", "final_layer.linear.weight")
+    return {
+        "first": next(state[name] for name in first if name in state),
+        "last": next(state[name] for name in last if name in state),
+    }
 
 
 def test_loss_and_gradients_agree(studio):

@@ -1,0 +1,1 @@
+"""How the flow model is made: `python -m demo.training.flow`."""
