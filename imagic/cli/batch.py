@@ -156,11 +156,12 @@ def _diffusers(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset
 
 def _comfyui(options: argparse.Namespace) -> tuple[Settings, Engine, frozenset[str]]:
     """The ComfyUI engine. Raises ValueError as `_diffusers`."""
-    from ..batch.engines import comfyui
+    from ..batch.engines import comfyui, comfyui_server
     from ..batch.engines.workflow import Workflow
     from ..batch.settings import Settings
 
-    addresses = [address.strip() for address in (options.servers or "").split(",") if address.strip()]
+    listed = [address.strip() for address in (options.servers or "").split(",")]
+    addresses = [comfyui_server.address_of(address) for address in listed if address]
     if not addresses or not options.workflow:
         raise ValueError("--engine comfyui needs --servers URL,URL and --workflow FILE: add what is missing.")
     workflow = Workflow(options.workflow, options.set, options.output_node)
