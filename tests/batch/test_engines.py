@@ -127,6 +127,10 @@ def test_an_edit_is_put_back_into_the_photo_at_its_size(tmp_path):
         ([], "--model is missing"),
         (["--engine", "comfyui"], "--engine comfyui needs --servers URL,URL and --workflow FILE"),
         (
+            ["--engine", "comfyui", "--servers", "x", "--workflow", "a.json"],
+            "--servers has 'x', no server's address: write http://127.0.0.1:8188, say.",
+        ),
+        (
             ["--engine", "comfyui", "--servers", " ,", "--workflow", "a.json"],
             "--engine comfyui needs --servers URL,URL",
         ),

@@ -58,8 +58,24 @@ def test_rules_that_cannot_be(path, rules, output, sentence):
     ("content", "sentence"),
     [
         ("{", "export it from ComfyUI again"),
-        ('{"nodes": [], "links": []}', "no workflow in API format"),
-        ("[]", "no workflow in API format"),
+        ("[" * 100_000, "export it from ComfyUI again"),
+        ('{"nodes": [], "links": []}', "is a workflow as ComfyUI's page keeps it, not in API format"),
+        *((content, "no workflow in API format") for content in ("[]", "{}", "null", '"a"', "3", '{"1": []}')),
+        ('{"last": 3, "1": {"class_type": "A", "inputs": {}}}', "no workflow in API format"),
+        *(
+            (
+                f'{{"1": {{"class_type": {kind}, "inputs": {inputs}, "_meta": {meta}}}}}',
+                f"Node '1' of a.json has no {part}",
+            )
+            for kind, inputs, meta, part in (
+                ("3", "{}", "{}", "class_type"),
+                ('"A"', "null", "{}", "inputs"),
+                ('"A"', "[]", "{}", "inputs"),
+                ('"A"', "{}", "[]", "_meta"),
+            )
+        ),
+        ('{"1": {"inputs": {}}}', "Node '1' of a.json has no class_type as in API format: use"),
+        ('{"1": {"class_type": "A"}}', "Node '1' of a.json has no inputs as in API format: use"),
         ('{"1": {"class_type": "A", "inputs": {"text": ""}}}', "0 Load Image nodes: add --set photo"),
     ],
 )
@@ -69,6 +85,13 @@ def test_files_that_are_no_workflows(tmp_path, content, sentence):
         Workflow(tmp_path / "a.json", ["sentence=1.text"])
     with pytest.raises(NotAWorkflow, match="correct its path"):
         Workflow(tmp_path / "b.json", [])
+
+
+def test_nodes_may_have_no_title_and_the_file_a_mark_at_its_start(path):
+    graph = json.loads(path.read_text())
+    graph["5"]["_meta"], graph["6"]["_meta"] = None, {"title": None}
+    path.write_text(json.dumps(graph), encoding="utf-8-sig")
+    assert Workflow(path, ["sentence=What the photo shows.text"]).graph == graph
 
 
 def test_a_row_that_does_not_fit(path):
