@@ -1,6 +1,7 @@
 """A user's own workflow: which inputs the columns of a manifest replace."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -94,10 +95,24 @@ def test_nodes_may_have_no_title_and_the_file_a_mark_at_its_start(path):
     assert Workflow(path, ["sentence=What the photo shows.text"]).graph == graph
 
 
+def test_a_number_of_a_row_is_not_rounded_where_the_page_wrote_a_whole_one(path):
+    graph = json.loads(path.read_text())
+    graph["6"]["inputs"] |= {"denoise": 1, "cfg": 4}
+    path.write_text(json.dumps(graph))
+    workflow = Workflow(path, ["sentence=4.text", "strength=6.denoise", "cfg=6.cfg", "seed=6.seed"])
+    row = replace(ROW, seed=2**64 - 1, more={"cfg": "2.5"})
+    found = workflow.filled(row, {"photo": "x.png"})["6"]["inputs"]
+    assert (found["denoise"], found["cfg"], found["seed"]) == (0.5, 2.5, 2**64 - 1)
+
+
 def test_a_row_that_does_not_fit(path):
     workflow = Workflow(path, ["sentence=4.text", "tiled=6.cfg"])
     with pytest.raises(ValueError, match="tiled is 'yes': the workflow takes a number there"):
         workflow.filled(ROW, {"photo": "x.png"})
+    workflow = Workflow(path, ["sentence=4.text", "seed=6.cfg", "tiled=6.seed"])
+    for text in ("nan", "inf", "x", ""):
+        with pytest.raises(ValueError, match=f"tiled is '{text}': the workflow takes a number there"):
+            workflow.filled(replace(ROW, more={"tiled": text}), {"photo": "x.png"})
     with pytest.raises(ValueError, match=r"photo is empty: the workflow needs one for 1\.image"):
         Workflow(path, ["sentence=4.text"]).filled(ROW, {})
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -158,7 +159,20 @@ def _like(column: str, value: Any, old: Any) -> Any:
     try:
         if isinstance(old, bool):
             return {"true": True, "false": False}[str(value).strip().lower()]
-        return type(old)(value) if isinstance(old, int | float | str) else value
+        if isinstance(old, int | float):
+            return _number(value)
+        return str(value) if isinstance(old, str) else value
     except (ValueError, KeyError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}[type(old)]
+        kind = "true or false" if isinstance(old, bool) else "a number"
         raise ValueError(f"{column} is {shown(value)}: the workflow takes {kind} there.") from None
+
+
+def _number(value: Any) -> int | float:
+    """Whole or not as it is written, for ComfyUI's page writes 1.0 as 1. Raises ValueError if it is none."""
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+        return int(value)
+    if not math.isfinite(number := float(value)):
+        raise ValueError("It is not finite.")
+    return number
