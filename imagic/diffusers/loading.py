@@ -60,16 +60,26 @@ def load_pipeline(
 
 
 def _device(device: str) -> torch.device:
-    if device != "auto":
+    if checks.text("device", device) != "auto":
         try:
             place = torch.device(device)
-            torch.empty(0, device=place)
-        except (RuntimeError, AssertionError):  # of builds of PyTorch without it
-            raise ValueError(f"device is {checks.shown(device)}, which is not here: set it to auto or cpu.") from None
+            torch.zeros(1, device=place).item()  # "meta" holds nothing
+        # AssertionError, ImportError, NotImplementedError: of builds of PyTorch without it.
+        except (RuntimeError, AssertionError, ImportError, NotImplementedError):
+            raise ValueError(
+                f"device is {checks.shown(device)}, which this machine does not have: set it to "
+                f"{', '.join(['auto', *_here()])} or cpu."
+            ) from None
         return place
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _here() -> list[str]:
+    """Devices of this machine, beside its CPU."""
+    found = [("cuda", torch.cuda), ("xpu", torch.xpu), ("mps", torch.backends.mps)]
+    return [name for name, kind in found if kind.is_available()]
 
 
 def _dtype(dtype: str, device: torch.device) -> torch.dtype:

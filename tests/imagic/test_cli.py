@@ -162,7 +162,13 @@ EDIT = "edit", PHOTO, TARGET
         ((*EDIT, *DEMO, "--seed", "-1"), "--seed is -1: set it between 0 and 18446744073709551615."),
         ((*EDIT, *DEMO, "--embedding-steps", "0"), "--embedding-steps is 0: set it between 1 and 10000."),
         ((*EDIT, *DEMO, "--size", "4"), "--size is 4: set it between 8 and 8192."),
-        ((*EDIT, *DEMO, "--device", "abacus"), "device is 'abacus', which is not here: set it to auto or cpu."),
+        *(
+            (
+                (*EDIT, *DEMO, "--device", device),
+                f"device is '{device}', which this machine does not have: set it to auto",
+            )
+            for device in ("abacus", "meta", "hpu", "cuda:99", "privateuseone", "")
+        ),
         ((*EDIT, *DEMO, "--device", "cpu", "--offload", "model"), "offload is 'model', which needs a GPU, and this"),
         ((*EDIT, "--model", "no/such"), "model is 'no/such': no such folder is here, and the Hugging Face hub does"),
         ((*EDIT, "--model", "empty"), "model is the folder 'empty', which has no model_index.json: name its parent."),

@@ -97,3 +97,18 @@ def test_a_file_with_the_network_alone_is_no_model(pipeline):
     save_file({name: tensor for name, tensor in weights.items() if "diffusion_model" in name}, "part.safetensors")
     with pytest.raises(ValueError, match=r"^part.safetensors is no whole checkpoint, with text encoder and auto"):
         load_pipeline("part.safetensors", config="folder")
+
+
+@pytest.mark.parametrize("device", ["foo", "meta", "hpu", "cuda:99", "cpu:x", ""])
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_device_that_is_not_here_is_refused_with_those_that_are_before_a_model_is_looked_for(
+    device, gpu, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.xpu, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: gpu)
+    here = "auto, cuda, mps or cpu" if gpu else "auto or cpu"
+    with pytest.raises(
+        ValueError, match=rf"^device is '{device}', which this machine does not have: set it to {here}\.$"
+    ):
+        load_pipeline("nothing", device=device)
