@@ -219,6 +219,7 @@ class ImagicEdit:
         else:
             base = host_edit.base_of(family)
             saved = host_edit.translated(saved, name, family)
+        saved = host_edit.read(saved, name, family)
         _tuning(family.network, saved.update)  # to refuse one of another model
         if not saved.base.same_weights(base):
             warnings.warn(f"{name} was tuned on {told}, and this is another model.", stacklevel=2)
