@@ -1,12 +1,9 @@
 """What ComfyUI's node Save Imagic Edit wrote, as a diffusers pipeline has it."""
 
-import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..checks import quoted
@@ -18,13 +15,11 @@ from ..fingerprint import Fingerprint, fingerprint
 from .borrowing import weight_of
 from .families import PipelineFamily
 from .host_names import Place, places
-from .images import as_picture, resized
 
 _OF_OUTPUTS = {".lora_up.weight", ".diff", ".diff_b"}  # have a row for each of a layer's outputs
 _SUFFIXES = *sorted(_OF_OUTPUTS), ".lora_down.weight", ".alpha"
 # Of a conditioning: what some of the networks do not read, and what is no part of a text.
 _UNUSED = {"pooled_output", "guidance"}
-_SHAPE = 0.02  # how much a photo's width over its height may be off, as a share, beside what rounding makes of it
 
 
 def translated(saved: Edit, name: str, family: PipelineFamily) -> Edit:
@@ -110,47 +105,6 @@ def _text(part: str, saved: Edit, name: str, family: PipelineFamily) -> Conditio
     if mask is not None and mask.shape != own["cross_attn"].shape[:2]:
         raise NotAnEdit(f"{name} holds no text of this model: save it again.")
     return {key: tensor.float() if is_text(key, tensor) else tensor for key, tensor in own.items()}
-
-
-def picture_of(saved: Edit, name: str, image: Any, unit: int) -> Image.Image:
-    """The photo that the edit was learned from, at its size there.
-
-    Args:
-        name: of the file.
-        image: the photo at any size, as `tune` takes it, or None.
-        unit: pixels that the network takes a multiple of.
-
-    Raises:
-        NotAnEdit: the file holds a smaller picture of it alone, and no image is given.
-        ValueError: the image has another shape.
-    """
-    preview = Image.fromarray(np.asarray(saved.preview))
-    width, height = saved.about.get("size", preview.size)
-    if image is None:
-        if preview.size != (width, height):
-            raise NotAnEdit(f"{name} holds only a small picture of the photo: give the photo as image (--photo).")
-        return preview
-    photo = as_picture("image", image)
-    check_shape(photo, name, width, height, unit)
-    return resized(photo, width, height)
-
-
-def check_shape(photo: Image.Image, name: str, width: int, height: int, unit: int) -> None:
-    """Whether a photo may be the one that an edit was learned from, at another size.
-
-    Args:
-        name: of the file.
-        width, height: at which it was learned, in pixels; each side may have been rounded by up to `unit`.
-
-    Raises:
-        ValueError: it has another shape.
-    """
-    rounding = unit / width + unit / height
-    if abs(math.log(photo.width / photo.height * height / width)) > max(_SHAPE, rounding):
-        raise ValueError(
-            f"image is {photo.width} x {photo.height}, and {name} was learned from {width} x {height} pixels, another "
-            "shape: crop it as it was there."
-        )
 
 
 def _prompt(about: dict[str, Any]) -> str:
