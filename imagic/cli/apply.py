@@ -43,13 +43,14 @@ def run(options: argparse.Namespace) -> int:
     arguments.check_sentence(options.sentence)
     if not options.edit.is_file():
         raise ValueError(f"There is no file {str(options.edit)!r}: check its path.")
-    from .. import edit_file
-
-    edit_file.check(options.edit)  # before a model is loaded for it
     output = options.output or files.default_output(options.edit)
     photo = None if options.photo is None else files.read_photo(options.photo)
     kind = files.check_output(output, options.photo)
     drawing = arguments.sampling(options)
+
+    from .. import edit_file
+
+    edit_file.check(options.edit)  # before a model is loaded for it
     pipeline = arguments.load(options)
 
     from ..diffusers import ImagicEdit
