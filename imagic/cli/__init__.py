@@ -14,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from . import notices
+
 COMMANDS = {
     "edit": "edit one photo by a sentence",
     "apply": "draw from an edit that was saved: other strengths, seeds and sentences, no training",
@@ -48,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_arguments(parser)
     options = parser.parse_args(rest)
     try:
-        return command.run(options)
+        with notices.plain():
+            return command.run(options)
     except ModuleNotFoundError as error:
         print(f"imagic: {error.name} is missing: install it with pip.", file=sys.stderr)
         return FAILED

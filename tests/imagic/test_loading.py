@@ -114,8 +114,8 @@ class Code:
         *((f"{part}.safetensors", b"damaged") for part in ("unet/diffusion_pytorch_model", "text_encoder/model")),
         *(("model_index.json", content) for content in (b"[]", b"null", b"{}", b'{"_class_name": 3}')),
         *((f"{part}/config.json", b"null") for part in ("unet", "text_encoder", "vae")),
-        ("unet/diffusion_pytorch_model.bin", pickle.dumps(Code())),
-        ("text_encoder/pytorch_model.bin", pickle.dumps(Code())),
+        ("unet/diffusion_pytorch_model.bin", pickle.dumps(Code(), 2)),
+        ("text_encoder/pytorch_model.bin", pickle.dumps(Code(), 2)),
     ],
 )
 def test_a_folder_that_is_damaged_is_told_and_no_code_in_it_is_run(file, content):
