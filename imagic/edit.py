@@ -1,6 +1,7 @@
 """What is kept of a finished tuning, and what each part of it must be."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from .fingerprint import TENSORS, VALUES, Fingerprint
 PREVIEW = 1024  # pixels of a side, at most
 MOST_OF_ONE = 2**31  # bytes of one tensor; the largest layers of known networks take a tenth of it in fp32
 MOST_PIXELS = 2**29  # of a photo
+HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON can hold it, and no text is encoded with it
 GUIDANCE = (0, 100)  # as the nodes' widgets have it
 LEVELS = 50  # of lists and dicts in each other
 # The parts of an update that belong together, as LoRA files of either layout name them.
@@ -112,7 +114,8 @@ def _check_about(about: Any) -> None:
     for part in ("base", "text", "pipeline"):
         if not isinstance(about.get(part, None if part in needed else ""), str):
             raise ValueError(f"The edit does not tell its {part}.")
-        about.get(part, "").encode()  # raises of halves of characters, which JSON can hold
+        if HALF.search(about.get(part, "")):
+            raise ValueError(f"The edit's {part} is no text.")
     size, settings = about.get("size", (1, 1)), about.get("settings", [])
     if not isinstance(size, list | tuple) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
         raise ValueError("The edit does not tell its photo's size.")
