@@ -18,7 +18,7 @@ def device_of(name: str, offload: str = "none") -> torch.device:
         ValueError: it is not here, or has no memory of its own to offload from.
     """
     checks.choice("offload", offload, OFFLOADS)
-    place = _best() if name == "auto" else _named(name)
+    place = _best() if checks.text("device", name) == "auto" else _named(name)
     if offload != "none" and place.type == "cpu":
         raise ValueError(f"offload is {offload!r}, which needs a GPU, and this runs on the CPU: leave it at none.")
     return place
@@ -27,10 +27,20 @@ def device_of(name: str, offload: str = "none") -> torch.device:
 def _named(name: str) -> torch.device:
     try:
         place = torch.device(name)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError):  # of builds of PyTorch without it
-        raise ValueError(f"device is {checks.shown(name)}, which is not here: set it to auto or cpu.") from None
+        torch.zeros(1, device=place).item()  # "meta" holds nothing
+    # AssertionError, ImportError, NotImplementedError: of builds of PyTorch without it.
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError):
+        raise ValueError(
+            f"device is {checks.shown(name)}, which this machine does not have: set it to "
+            f"{', '.join(['auto', *_here()])} or cpu."
+        ) from None
     return place
+
+
+def _here() -> list[str]:
+    """Devices of this machine, beside its CPU."""
+    found = [("cuda", torch.cuda), ("xpu", torch.xpu), ("mps", torch.backends.mps)]
+    return [name for name, kind in found if kind.is_available()]
 
 
 def _best() -> torch.device:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from .. import __version__
+from . import notices
 
 COMMANDS = {
     "edit": "edit one photo by a sentence",
@@ -62,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.check(options)
         except (ValueError, OSError) as error:
             return _ended(MISUSED, str(error))
-        return command.run(options)
+        with notices.plain():
+            return command.run(options)
     except ModuleNotFoundError as error:
         return _ended(FAILED, f"{error.name} is missing: install it with pip.")
     except ImportError as error:

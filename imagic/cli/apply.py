@@ -59,6 +59,10 @@ def run(options: argparse.Namespace) -> int:
     photo = None if options.photo is None else files.read_photo(options.photo)
     kind = files.check_output(output, options.photo)
     drawing = arguments.sampling(options)
+
+    from .. import edit_file
+
+    edit_file.check(options.edit)  # before a model is loaded for it
     pipeline = arguments.load(options)
 
     from ..diffusers import ImagicEdit

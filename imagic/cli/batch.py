@@ -249,4 +249,8 @@ def _workflow(options: argparse.Namespace) -> Workflow:
 
 
 def _servers(options: argparse.Namespace) -> list[str]:
-    return [address.strip() for address in (options.servers or "").split(",") if address.strip()]
+    """Raises ValueError if one is no address."""
+    from ..batch.engines.comfyui_server import address_of
+
+    listed = [address.strip() for address in (options.servers or "").split(",")]
+    return [address_of(address) for address in listed if address]

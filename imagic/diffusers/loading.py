@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 
 import diffusers
 import torch
@@ -15,6 +16,8 @@ from .. import checks, model_name
 from ..devices import device_of
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+# What the libraries raise of folders with damaged or missing files.
+BROKEN = (OSError, ValueError, RuntimeError, SafetensorError, UnpicklingError, AttributeError, KeyError, TypeError)
 # What of its layers' names tells the pipeline that a checkpoint of one file is for.
 ONE_FILE = {
     "joint_blocks.": "StableDiffusion3Pipeline",
@@ -73,12 +76,13 @@ def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeli
         return _one_file(path, dtype, config)
     try:
         with quiet():
+            # Weights that a model has as safetensors alone or beside pickles are read from there. Of pickles diffusers
+            # warns, and PyTorch reads numbers from them and runs nothing.
             return DiffusionPipeline.from_pretrained(model, torch_dtype=dtype)
-    except KeyError as error:  # of a part that the folder's index does not name
-        raise ValueError(f"The model in {checks.shown(model)} cannot be loaded: its index has no {error}.") from None
-    except (OSError, ValueError, RuntimeError) as error:
+    except BROKEN as error:
         if path.is_dir():
-            raise ValueError(f"The model in {checks.shown(model)} cannot be loaded: {_first_line(error)}") from None
+            reason = f"it has no {error}" if isinstance(error, KeyError) else _first_line(error).rstrip(".!")
+            raise ValueError(f"The model in {checks.shown(model)} cannot be loaded: {reason}.") from None
         raise ValueError(
             f"model is {checks.shown(model)}: no such folder is here, and the Hugging Face hub does not give one. "
             "Check its name, your connection and, for a gated model, your login."

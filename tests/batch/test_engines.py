@@ -148,6 +148,10 @@ def test_an_edit_is_put_back_into_the_photo_at_its_size(tmp_path):
         ([], "--model is missing"),
         (["--engine", "comfyui"], "--engine comfyui needs --servers URL,URL and --workflow FILE"),
         (
+            ["--engine", "comfyui", "--servers", "x", "--workflow", "a.json"],
+            "--servers has 'x', no server's address: write http://127.0.0.1:8188, say.",
+        ),
+        (
             ["--engine", "comfyui", "--servers", " ,", "--workflow", "a.json"],
             "--engine comfyui needs --servers URL,URL",
         ),
@@ -171,5 +175,5 @@ def test_a_model_that_is_not_there(manifest, tmp_path, capsys):
     (tmp_path / "model_index.json").write_text("{}")
     assert main(command) == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert "cannot be loaded: its index has no '_class_name'." in last
+    assert "cannot be loaded: it has no '_class_name'." in last
     assert last.endswith("What is done is kept: the same command goes on from there.")

@@ -23,6 +23,7 @@ from .test_photo import display_p3
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "demo" / "photo.png"
+OLD = ROOT / "tests" / "imagic" / "edits" / "version_1.safetensors"
 CAPTION, TARGET = "a brown dog sitting in the snow", "a brown dog sitting in the snow wearing a hat"
 CROWN = "a brown dog sitting in the snow wearing a crown"
 DEMO = "--model", "demo"
@@ -64,10 +65,17 @@ def test_an_edit_that_was_saved_is_drawn_again_with_another_sentence_and_strengt
         assert np.abs(picture(name) - picture("dog-edited.png")).max() > 20
 
 
-def test_an_edit_is_applied_to_its_own_photo_at_any_size_and_to_none_of_another_shape(capsys):
+def test_an_edit_is_applied_to_its_own_photo_at_any_size_and_to_no_other(capsys):
     Image.open(PHOTO).convert("RGB").resize((300, 200)).save("wide.png")  # drawn at 160 x 104, by 2.5 % off
     assert imagic("edit", "wide.png", TARGET, *QUICK, *SHORT, "--save-edit", "dog.safetensors") == 0
     assert imagic("apply", "dog.safetensors", *QUICK, "--photo", "wide.png") == 0
+    wide = Image.open("wide.png")
+    wide.resize((150, 100)).save("small.jpg", quality=75)
+    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", "small.jpg", "-o", "small-edited.png") == 0
+    wide.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("turned.png")
+    assert imagic("apply", "dog.safetensors", *QUICK, "--photo", "turned.png", "-o", "other.png") == 1
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last == "imagic: image is another photo than the one that dog.safetensors was learned from: give that one."
     assert imagic("apply", "dog.safetensors", *QUICK, "--photo", PHOTO, "-o", "other.png") == 1
     *_, last = capsys.readouterr().err.splitlines()
     assert last.startswith("imagic: image is ")
@@ -166,7 +174,13 @@ EDIT = "edit", PHOTO, TARGET
         ((*EDIT, *DEMO, "--seed", "-1"), "--seed is -1: set it between 0 and 18446744073709551615."),
         ((*EDIT, *DEMO, "--embedding-steps", "0"), "--embedding-steps is 0: set it between 1 and 10000."),
         ((*EDIT, *DEMO, "--size", "4"), "--size is 4: set it between 8 and 8192."),
-        ((*EDIT, *DEMO, "--device", "abacus"), "device is 'abacus', which is not here: set it to auto or cpu."),
+        *(
+            (
+                (*EDIT, *DEMO, "--device", device),
+                f"device is '{device}', which this machine does not have: set it to auto",
+            )
+            for device in ("abacus", "meta", "hpu", "cuda:99", "privateuseone", "")
+        ),
         ((*EDIT, *DEMO, "--device", "cpu", "--offload", "model"), "offload is 'model', which needs a GPU, and this"),
         ((*EDIT, "--model", "empty"), "model is the folder 'empty', which has no model_index.json: name its parent."),
         (
@@ -270,8 +284,8 @@ def test_a_command_that_cannot_be_read_is_misused(arguments, capsys):
         ((*EDIT, *DEMO), "try --offload model, --gradient-checkpointing or a smaller --size."),
         ((*EDIT, *DEMO, "--instant", CAPTION, "--offload", "model"), "try --offload sequential or a smaller --size."),
         ((*EDIT, *DEMO, "--instant", CAPTION, "--offload", "sequential"), "try a smaller --size."),
-        (("apply", PHOTO, *DEMO, "-o", "new.png"), "try --offload model."),
-        (("apply", PHOTO, *DEMO, "-o", "new.png", "--offload", "sequential"), "try a smaller model."),
+        (("apply", OLD, *DEMO, "-o", "new.png"), "try --offload model."),
+        (("apply", OLD, *DEMO, "-o", "new.png", "--offload", "sequential"), "try a smaller model."),
     ],
 )
 def test_too_little_memory_is_a_sentence_with_options_that_the_command_has(arguments, sentence, capsys, monkeypatch):
