@@ -84,7 +84,8 @@ def read(saved: Edit, name: str, family: PipelineFamily) -> Edit:
         NotAnEdit: they are of another model, or its text is steered by what a pipeline cannot be told.
     """
     takes = family.takes()
-    own = replace(saved, **{part: _text(part, saved, name, family) for part in ("optimized", "anchor")})
+    optimized, anchor = (_text(part, saved, name, family) for part in ("optimized", "anchor"))
+    own = replace(saved, optimized=optimized, anchor=anchor)
     check_fit(own, name, takes)
     if own.photo is None:
         return own
