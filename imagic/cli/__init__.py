@@ -16,8 +16,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from .. import __version__
-from . import notices
+from .. import __version__, notices
 
 COMMANDS = {
     "edit": "edit one photo by a sentence",
