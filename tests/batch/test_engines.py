@@ -117,6 +117,7 @@ def test_ray_with_a_lost_worker(manifest, reference, tmp_path):
     batch.wait_for(3)
     assert batch.kill_worker("ray") < len(EXPECTED)
     assert batch.finish() == 3, batch.log.read_text()
+    assert "deprecated" not in batch.log.read_text()
     assert digests(output) == digests(reference)
     assert failures(output) == failures(reference)
     assert twice(output) == 0
