@@ -267,7 +267,7 @@ def _check_output(name: str) -> None:
         raise ValueError(f"output is {checks.shown(name)}: give a name inside the output folder.")
     if ntpath.splitext(name)[1].lower() not in FORMATS:
         raise ValueError(f"output is {checks.shown(name)}: end it in one of {', '.join(FORMATS)}.")
-    if not name.isprintable() or any(part.startswith(".imagic-") for part in parts):
+    if not name.isprintable() or any(part.startswith(".imagic") for part in parts):
         raise ValueError(f"output is {checks.shown(name)}: choose another name.")
     if any(len(part.encode()) > LONGEST_NAME for part in parts):
         raise ValueError(f"output is {checks.shown(name)}: shorten each name in it to {LONGEST_NAME} bytes.")

@@ -61,6 +61,7 @@ def test_a_row_has_the_columns_that_a_workflow_asks_for(tmp_path):
         ({"output": "a.gif"}, "end it in one of .png"),
         ({"output": "a"}, "end it in one of .png"),
         ({"output": ".imagic-x.unfinished/a.png"}, "choose another name"),
+        ({"output": ".imagic/a.png"}, "choose another name"),
         ({"caption": "a\0b"}, "save the manifest as UTF-8"),
         ({"photo": "a\ud83d.png"}, "photo holds characters that are no text"),
         ({"output": "a\rb.png"}, "output is 'a\\rb.png': choose another name"),
