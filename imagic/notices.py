@@ -53,4 +53,4 @@ def _show(message: Warning | str, *_: Any, **__: Any) -> None:
 
     line = f"imagic: {one_line(str(message), LONGEST)}"
     # Above a progress bar, or in the place of a batch's line, if there is one.
-    tqdm.write(over(line) if sys.stderr.isatty() else line, file=sys.stderr)
+    tqdm.write(f"{over(line) if sys.stderr.isatty() else line}\n", sys.stderr, end="")  # at once: workers write as well

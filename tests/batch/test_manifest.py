@@ -103,6 +103,14 @@ def test_lines_that_are_no_rows(tmp_path):
     assert "It has 3 cells and the heading 2: put quotes around texts with commas." in bad[0].error
 
 
+def test_empty_lines_are_no_rows_but_count(tmp_path):
+    """Spreadsheets write commas alone for a row that was cleared. Those behind it keep their numbers and names."""
+    first, second = Manifest(csv_file(tmp_path, "photo,sentence", "a.png,a dog", " ,", "", ",", "b.png,a dog", ",", ""))
+    assert (first.number, second.number, second.output) == (1, 5, "b-5.png")
+    (row,) = Manifest(jsonl(tmp_path, "", GOOD, " "))
+    assert row.number == 2
+
+
 def test_a_name_that_a_row_of_json_has_twice(tmp_path):
     twice = '{"photo": "a.png", "sentence": "a dog", "sentence": "a cat"}'
     bad, good = Manifest(jsonl(tmp_path, twice, GOOD))

@@ -86,7 +86,8 @@ def _connect(stack: ExitStack, cluster: Cluster) -> Any:
         # No cluster is there, or one of another version, or the address is none.
         except (ConnectionError, RuntimeError, ValueError) as error:
             remedy = " Correct --address, or leave it out to work on this machine." if cluster.address else ""
-            raise NoWorker(f"Ray does not start: {one_line(str(error), LONGEST)}{remedy}") from error
+            reason = one_line(str(error), LONGEST).rstrip(".")
+            raise NoWorker(f"Ray does not start: {reason}.{remedy}") from error
         stack.callback(ray.shutdown)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
