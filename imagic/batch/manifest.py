@@ -29,7 +29,7 @@ class NotAManifest(ValueError):
 class Row:
     """One edit to make. Paths are as the manifest has them, beside its own folder where they are relative."""
 
-    number: int  # 1 is the first row below the heading
+    number: int  # of its line: 1 is the first below the heading, and empty ones count
     photo: str
     sentence: str  # what the finished photo shows
     caption: str = ""  # what the photo shows now
@@ -88,18 +88,21 @@ class Manifest:
         path, kinds = self.path, {".csv": _csv, ".jsonl": _jsonl}
         if path.suffix.lower() not in kinds:
             raise NotAManifest(f"{path.name} is no manifest: give a file whose name ends in .csv or .jsonl.")
-        number = 0
+        empty = True
         try:
             with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
                 for number, cells in enumerate(kinds[path.suffix.lower()](file, path.name, self.more), 1):
-                    yield _row(number, cells, self)
+                    if cells:
+                        yield _row(number, cells, self)
+                        empty = False
         except OSError as error:
             raise NotAManifest(f"{path} cannot be read ({error.strerror}): correct its path.") from None
-        if not number:
+        if empty:
             raise NotAManifest(f"{path.name} has no rows: write one for each picture.")
 
 
 def _csv(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
+    """The cells of each line by their columns, or what is wrong with it; "" for one that is empty."""
     csv.field_size_limit(LONGEST_LINE)
     lines = _lines(file)
     heading = _heading(next(lines, ""), f"The heading of {name}")
@@ -113,7 +116,8 @@ def _csv(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, An
         except csv.Error as error:
             yield f"It cannot be read as CSV ({error}): close each quote in its own line, and double quotes in a text."
             continue
-        if not cells:
+        if not any(cell.strip() for cell in cells):  # spreadsheets write commas alone for a row that was cleared
+            yield ""
             continue
         if len(cells) > len(heading):
             yield f"It has {len(cells)} cells and the heading {len(heading)}: put quotes around texts with commas."
@@ -155,8 +159,10 @@ def _csv_cells(line: str) -> list[str]:
 
 
 def _jsonl(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
+    """As `_csv`."""
     for line in _lines(file):
         if not line.strip():
+            yield ""
             continue
         if len(line) == LONGEST_LINE:
             yield _TOO_LONG
@@ -267,7 +273,7 @@ def _check_output(name: str) -> None:
         raise ValueError(f"output is {checks.shown(name)}: give a name inside the output folder.")
     if ntpath.splitext(name)[1].lower() not in FORMATS:
         raise ValueError(f"output is {checks.shown(name)}: end it in one of {', '.join(FORMATS)}.")
-    if not name.isprintable() or any(part.startswith(".imagic-") for part in parts):
+    if not name.isprintable() or any(part.startswith(".imagic") for part in parts):
         raise ValueError(f"output is {checks.shown(name)}: choose another name.")
     if any(len(part.encode()) > LONGEST_NAME for part in parts):
         raise ValueError(f"output is {checks.shown(name)}: shorten each name in it to {LONGEST_NAME} bytes.")

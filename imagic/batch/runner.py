@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .. import notices
 from ..checks import one_line
 from ..whole_file import NotWritten, explained, whole
 from . import sources
@@ -20,7 +21,6 @@ ASIDE = ".imagic"  # a folder in the output folder: a large folder takes long to
 
 # What is wrong with the name of one picture, and not with the folder.
 OF_A_NAME = errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR
-PROGRESS = 60  # characters of the line on a terminal: none of a longer one stay behind it
 
 Engine = Callable[[Iterator[list[Row]]], Iterator[Finished]]
 
@@ -162,4 +162,4 @@ def progress(finished: Finished, outcome: Outcome) -> None:
 
 def _tell(line: str, *, over: bool, end: str = "\n") -> None:
     """Write a line to the terminal, over the last one if that was not ended."""
-    print(f"\r{line:{PROGRESS}}" if over else line, end=end, file=sys.stderr, flush=True)
+    print(notices.over(line) if over else line, end=end, file=sys.stderr, flush=True)

@@ -168,14 +168,15 @@ def _edit(rows: Sequence[Row], folder: Path, settings: Settings, engine_of: Engi
 
 def _costs(rows: Sequence[Row], folder: Path) -> dict[str, dict[str, float]]:
     """Seconds and memory of each pair that is edited."""
-    costs, asked = {}, {row.key for row in rows}
-    for result in results.read(folder / "results.csv") if (folder / "results.csv").is_file() else ():
-        # The folder may hold pairs of an earlier run that are not asked for now, or that had another target.
-        if result.status == results.DONE and result.key in asked:
-            costs[result.output.removesuffix(".png")] = {"seconds": result.seconds} | (
-                {"peak_mib": result.peak_mib} if result.peak_mib else {}
-            )
-    return costs
+    # The folder may hold pairs of an earlier run that are not asked for now, or that had another target.
+    asked, table = {row.key for row in rows}, folder / "results.csv"
+    last = {result.output: result for result in (results.read(table) if table.is_file() else ()) if result.key in asked}
+    return {
+        name.removesuffix(".png"): {"seconds": result.seconds}
+        | ({"peak_mib": result.peak_mib} if result.peak_mib else {})
+        for name, result in last.items()
+        if result.status == results.DONE and (folder / name).is_file()
+    }
 
 
 def _stamp(path: Path, pair: Pair, metrics: Metrics) -> str:

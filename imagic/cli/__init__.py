@@ -16,8 +16,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from .. import __version__
-from . import notices
+from .. import __version__, notices
+from .help_text import Help
 
 COMMANDS = {
     "edit": "edit one photo by a sentence",
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"imagic {name}",
         usage=getattr(command, "USAGE", None),
         description=command.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     command.add_arguments(parser)
     options = parser.parse_args(rest)
@@ -104,7 +104,7 @@ def _explain(arguments: list[str]) -> int:
         usage=USAGE,
         description="Edit a photo by one sentence (Imagic, arXiv 2210.09276).\n\ncommands:\n" + "\n".join(lines),
         epilog=STATUSES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("--version", action="version", version=f"imagic {__version__}")
     parser.add_argument("command", choices=COMMANDS, help=argparse.SUPPRESS)

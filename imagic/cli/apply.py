@@ -53,16 +53,16 @@ def check(options: argparse.Namespace) -> None:
     arguments.check_sampling(options)
     arguments.check_model(options)
 
+    from .. import edit_file  # last: PyTorch, which it needs, takes seconds
+
+    edit_file.check(options.edit)
+
 
 def run(options: argparse.Namespace) -> int:
     output = options.output or files.default_output(options.edit)
     photo = None if options.photo is None else files.read_photo(options.photo)
     kind = files.check_output(output, options.photo)
     drawing = arguments.sampling(options)
-
-    from .. import edit_file
-
-    edit_file.check(options.edit)  # before a model is loaded for it
     pipeline = arguments.load(options)
 
     from ..diffusers import ImagicEdit

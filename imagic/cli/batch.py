@@ -6,13 +6,14 @@ The table is a CSV file with a heading and one row a line, or JSONL with one obj
   caption    what the photo shows now; with it, one tuning serves every sentence of a photo (optional)
   mask       a picture of the photo's size, white where the photo may change (optional)
   seed       of the noise (optional, default 0)
-  strength   0 is the photo itself, 1 the sentence, 1.2 the default (optional)
-  output     the name of the picture that comes out (optional)
+  strength   0 is the photo itself, 1 the sentence (optional, default 1.2)
+  output     the name of the picture that comes out (optional, default PHOTO-ROW.png, such as dog-12.png)
 
-A run that was stopped or killed goes on where it was when the same command is given again, and so does one whose
-table has grown. A row that cannot be done stops nothing: results.csv says why. The next run tries rows again that
-failed, and rows whose photo or mask was replaced. The pictures are the same bytes with any engine but comfyui, and with
-any number of workers.
+A run that was stopped or killed goes on where it was when the same command is given again. The table may have grown
+meanwhile. Add rows at its end: elsewhere they change the numbers of those behind them, and so the default names.
+
+A row that cannot be done stops nothing: results.csv says why. The next run tries rows again that failed, and rows whose
+photo or mask was replaced. The pictures are the same bytes with any engine but comfyui, and with any number of workers.
 
 examples:
   imagic batch photos.csv out --model stabilityai/stable-diffusion-xl-base-1.0

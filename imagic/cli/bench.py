@@ -47,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="A folder for pictures and report. It is made if needed. Default: one of the benchmark's name, here.",
+        help="A folder for pictures and report. It is made if needed. Default: tedbench-results or "
+        "piebench-results, here.",
     )
     arguments.add_model(parser)
     methods = ["default", "instant", "paper", "ledits", "sdedit"]
@@ -91,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    arguments.check_results(options.output or Path(options.benchmark))
+    arguments.check_results(_output(options))
     if options.workers is not None:
         checks.integer("--workers", options.workers, 1, 10000)
     if options.address and options.engine != "ray":
@@ -113,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
     from ..bench.metrics import Metrics
     from ..bench.run import run as bench
 
-    output = options.output or Path(options.benchmark)
+    output = _output(options)
     settings = Settings(
         model=options.model,
         device=options.device,
@@ -132,6 +133,11 @@ def run(options: argparse.Namespace) -> int:
     )
     print(f"\n{(output / 'RESULTS.md').read_text(encoding='utf-8')}\nWritten to {output}")
     return FAILED_PAIRS if content["failed"] else 0
+
+
+def _output(options: argparse.Namespace) -> Path:
+    """The folder of the results. The data's own is often called as the benchmark is."""
+    return options.output or Path(f"{options.benchmark}-results")
 
 
 def _pairs(options: argparse.Namespace) -> "Sequence[Pair]":

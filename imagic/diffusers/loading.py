@@ -70,8 +70,7 @@ def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeli
     if model == model_name.DEMO:
         from . import demo  # its weights are read as soon as it is imported
 
-        pipeline = demo.pipeline()
-        return pipeline if dtype == torch.float32 else pipeline.to(dtype)
+        return demo.pipeline(dtype)
     if path.suffix == ".safetensors":
         return _one_file(path, dtype, config)
     try:

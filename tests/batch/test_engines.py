@@ -21,7 +21,9 @@ EXPECTED = {f"{number}.png" for number in range(ROWS) if number % 8 != 4}
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
-    return world.make(tmp_path_factory.mktemp("photos"), ROWS, BAD, per_photo=3)
+    path = world.make(tmp_path_factory.mktemp("photos"), ROWS, BAD, per_photo=3)
+    path.write_text(path.read_text().replace("a red dog", "a red unicorn"))  # of which the demo model's words warn
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +76,15 @@ def test_a_full_disk_a_killed_worker_and_a_killed_run(manifest, reference, tmp_p
         "What is done is kept: the same command goes on from there."
     )
     assert set(done(output)) == set(digests(output))
+    before = len(full.log.read_text())
     batch = Batch(manifest, output, *world.QUICK, "--workers", "2")
     batch.wait_for(8)
     assert batch.kill_worker("local") < len(EXPECTED)
     batch.wait_for(14)
     batch.kill()
+    said = batch.log.read_text()[before:]
+    assert "\nimagic: The demo model does not know 'unicorn'" in said
+    assert "UserWarning" not in said
     assert len(done(output)) < len(EXPECTED)
     assert main(["batch", str(manifest), str(output), *world.QUICK]) == 3
     assert digests(output) == digests(reference)
@@ -111,6 +117,7 @@ def test_ray_with_a_lost_worker(manifest, reference, tmp_path):
     batch.wait_for(3)
     assert batch.kill_worker("ray") < len(EXPECTED)
     assert batch.finish() == 3, batch.log.read_text()
+    assert "deprecated" not in batch.log.read_text()
     assert digests(output) == digests(reference)
     assert failures(output) == failures(reference)
     assert twice(output) == 0

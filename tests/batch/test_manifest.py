@@ -61,6 +61,7 @@ def test_a_row_has_the_columns_that_a_workflow_asks_for(tmp_path):
         ({"output": "a.gif"}, "end it in one of .png"),
         ({"output": "a"}, "end it in one of .png"),
         ({"output": ".imagic-x.unfinished/a.png"}, "choose another name"),
+        ({"output": ".imagic/a.png"}, "choose another name"),
         ({"caption": "a\0b"}, "save the manifest as UTF-8"),
         ({"photo": "a\ud83d.png"}, "photo holds characters that are no text"),
         ({"output": "a\rb.png"}, "output is 'a\\rb.png': choose another name"),
@@ -100,6 +101,14 @@ def test_lines_that_are_no_rows(tmp_path):
     bad = list(Manifest(csv_file(tmp_path, "photo,sentence", "a.png,a dog, sitting", "a.png", "b.png,a dog")))
     assert [type(row) for row in bad] == [BadRow, BadRow, Row]
     assert "It has 3 cells and the heading 2: put quotes around texts with commas." in bad[0].error
+
+
+def test_empty_lines_are_no_rows_but_count(tmp_path):
+    """Spreadsheets write commas alone for a row that was cleared. Those behind it keep their numbers and names."""
+    first, second = Manifest(csv_file(tmp_path, "photo,sentence", "a.png,a dog", " ,", "", ",", "b.png,a dog", ",", ""))
+    assert (first.number, second.number, second.output) == (1, 5, "b-5.png")
+    (row,) = Manifest(jsonl(tmp_path, "", GOOD, " "))
+    assert row.number == 2
 
 
 def test_a_name_that_a_row_of_json_has_twice(tmp_path):

@@ -1,6 +1,7 @@
 """A benchmark's run with an engine that gives each photo back: what is counted, kept and told."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,22 @@ def test_a_picture_of_an_earlier_target_does_not_count(folder):
     content = bench(folder, Copies("a red dog"))
     assert set(content["pairs"]["default"]) == {"001"}
     assert any(note.startswith("1 pairs could not be edited by default") for note in content["notes"])
+    assert content["failed"] == 1
+
+
+def test_an_edit_counts_as_long_as_its_picture_is_there(folder):
+    bench(folder, methods=["paper"])
+    (folder / "out" / "paper" / "000.png").unlink()
+    content = bench(folder)
+    assert set(content["pairs"]["paper"]) == {"001"}
+    assert "1 pairs were not edited by paper yet: add it to --methods." in content["notes"]
+
+
+def test_an_edit_of_a_photo_that_was_replaced_counts_no_more(folder):
+    assert set(bench(folder)["pairs"]["default"]) == {"000", "001"}
+    (folder / "originals" / "dog_1.png").write_text("no picture")
+    content = bench(folder)
+    assert set(content["pairs"]["default"]) == {"001"}
     assert content["failed"] == 1
 
 
@@ -208,3 +225,11 @@ def test_steps_are_checked_before_anything_is_written(folder, capsys):
     assert main([*command, "--embedding-steps", "0"]) == 2
     assert "--embedding-steps is 0" in capsys.readouterr().err
     assert not (folder / "out").exists()
+
+
+def test_results_do_not_go_into_the_folder_of_the_data(folder, capsys, monkeypatch):
+    """Which is called tedbench as well, as it is published."""
+    monkeypatch.chdir(folder.parent)
+    Path("tedbench-results").touch()
+    assert main(["bench", "tedbench", "--data", str(folder), "--model", "demo"]) == 2
+    assert "'tedbench-results' is a file: name a folder for the results." in capsys.readouterr().err

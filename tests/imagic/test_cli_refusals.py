@@ -68,6 +68,7 @@ BROKEN = b"{not a safetensors file"
         ),
         ((*EDIT, "--model", "no.safetensors"), "model is 'no.safetensors': there is no such file."),
         (("apply", "none.safetensors", *DEMO), "There is no file 'none.safetensors': check its path."),
+        (("apply", "text.safetensors", *DEMO), "text.safetensors is damaged or incomplete: copy or save it again."),
     ],
 )
 def test_a_wrong_option_or_name_is_one_sentence_before_anything_is_imported(arguments, sentence, capsys, monkeypatch):
@@ -91,7 +92,6 @@ def test_a_wrong_option_or_name_is_one_sentence_before_anything_is_imported(argu
         (("edit", "text.jpg", TARGET, *DEMO), "'text.jpg' is no picture that can be read: convert it to PNG or JPEG."),
         ((*EDIT, "--model", "no/such"), "model is 'no/such': no such folder is here, and the Hugging Face hub does"),
         ((*EDIT, "--model", "text.safetensors"), "text.safetensors is damaged or no safetensors file: download it"),
-        (("apply", "text.safetensors", *DEMO), "text.safetensors is damaged or incomplete: copy or save it again."),
     ],
 )
 def test_work_that_fails_is_one_sentence_and_another_exit_status(arguments, sentence, capsys):

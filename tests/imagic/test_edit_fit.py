@@ -132,7 +132,7 @@ def test_what_a_file_tells_of_itself_is_looked_at_before_a_model_is_loaded(told,
     with pytest.raises(edit_file.NotAnEdit) as refused:
         edit_file.load(path)
     assert str(refused.value) == "a.safetensors is damaged or incomplete: copy or save it again."
-    assert main(["apply", str(path), "--model", "demo", "-o", "a.png"]) == 1
+    assert main(["apply", str(path), "--model", "demo", "-o", "a.png"]) == 2
     assert capsys.readouterr().err == f"imagic: {refused.value}\n"
 
 

@@ -1,5 +1,6 @@
 """A checkpoint of one file, as they are shared, of random weights; nothing is asked of the hub."""
 
+import logging
 import os
 import pickle
 import re
@@ -145,3 +146,18 @@ def test_a_device_that_is_not_here_is_refused_with_those_that_are_before_a_model
         ValueError, match=rf"^device is '{device}', which this machine does not have: set it to {here}\.$"
     ):
         load_pipeline("nothing", device=device)
+
+
+def test_the_demo_model_in_16_bits_makes_diffusers_say_nothing():
+    """As it is on every GPU. Of a model that is cast afterwards diffusers tells parts to be kept in float32: none."""
+    logger, said = logging.getLogger("diffusers.models.modeling_utils"), []
+    handler = logging.Handler()
+    handler.emit = said.append
+    logger.addHandler(handler)
+    try:
+        pipeline = load_pipeline("demo", device="cpu", dtype="bfloat16")
+    finally:
+        logger.removeHandler(handler)
+    parts = pipeline.unet, pipeline.vae, pipeline.text_encoder
+    assert {weight.dtype for part in parts for weight in part.parameters()} == {torch.bfloat16}
+    assert not said

@@ -1,13 +1,16 @@
 """What a command's terminal shows of warnings, its own and those of libraries."""
 
 import logging
+import os
+import sys
 import warnings
 from pathlib import Path
 
 import pytest
 import transformers.utils.import_utils as asking
 
-from imagic.cli import main, notices
+from imagic import notices
+from imagic.cli import main
 from imagic.diffusers.demo_words import Tokenizer
 
 TORCHVISION = (
@@ -69,6 +72,21 @@ def test_warnings_are_one_line_and_those_for_programmers_none(capsys):
             warnings.warn("An argument is deprecated.", FutureWarning, stacklevel=1)
         with pytest.raises(UserWarning):
             warnings.warn("Anything", stacklevel=1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+def test_on_a_terminal_a_warning_takes_the_place_of_a_line_that_is_not_ended(monkeypatch):
+    ours, theirs = os.openpty()
+    with open(theirs, "w") as terminal, open(ours, "rb", buffering=0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        terminal.write(notices.over("1 of 12 done, 0 failed, 3 min left"))
+        with notices.plain():
+            warnings.warn("Look.", stacklevel=1)
+        written = ""
+        while not written.endswith("\n"):  # a terminal hands out as much as it has
+            written += screen.read(2**16).decode()
+    *_, shown = written.removesuffix("\r\n").split("\r")
+    assert shown == f"imagic: Look.{' ' * 47}"
 
 
 def test_words_that_the_demo_model_does_not_know_are_named_and_none_of_the_others():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from ... import notices
 from ..editor import Editor, Finished, NoWorker, explain, failed
 from ..manifest import Row
 from ..settings import Settings
@@ -160,6 +161,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@notices.plain()
 def _work(pipe: Connection, device: str, settings: Settings, folder: Path, output: Path) -> None:
     """A worker's life: load the model, then edit units until there are no more."""
     if device:

@@ -1,4 +1,4 @@
-"""What is said on a command's terminal besides its own words: a line each, and nothing that its user cannot act on."""
+"""What is said on the terminal of a command and its workers: a line each, and nothing that its user cannot act on."""
 
 import logging
 import sys
@@ -11,6 +11,7 @@ from typing import Any
 USELESS = {"transformers.utils.import_utils": "requires torchvision (not installed); falling back to"}
 FOR_PROGRAMMERS = FutureWarning, DeprecationWarning, PendingDeprecationWarning
 LONGEST = 500  # characters
+PROGRESS = 60  # characters of a line of progress: none of a longer one stay behind another
 
 
 @contextmanager
@@ -30,6 +31,11 @@ def plain() -> Iterator[None]:
                 logging.getLogger(name).removeFilter(useful)
 
 
+def over(line: str) -> str:
+    """A line for a terminal, in the place of one that was not ended."""
+    return f"\r{line:{PROGRESS}}"
+
+
 def _without(part: str) -> logging.Filter:
     """A filter of what has these words in it; errors pass whatever they say."""
 
@@ -43,6 +49,8 @@ def _without(part: str) -> logging.Filter:
 def _show(message: Warning | str, *_: Any, **__: Any) -> None:
     from tqdm import tqdm
 
-    from ..checks import one_line
+    from .checks import one_line
 
-    tqdm.write(f"imagic: {one_line(str(message), LONGEST)}", file=sys.stderr)  # above a progress bar, if there is one
+    line = f"imagic: {one_line(str(message), LONGEST)}"
+    # Above a progress bar, or in the place of a batch's line, if there is one.
+    tqdm.write(f"{over(line) if sys.stderr.isatty() else line}\n", sys.stderr, end="")  # at once: workers write as well
