@@ -97,10 +97,11 @@ def is_whole(share: Tensor, threshold: float) -> bool:
     """Whether an edit that changes each position by such a share, a `relative_size`, is one of the whole picture.
 
     It is, if what changes least changes by more than 0.36 times the threshold: in the geometric mean of its share of
-    what the model cannot explain and its share of the largest change.
+    what the model cannot explain and its share of the largest change. No change counts as larger than all that the
+    model cannot explain: the white rim of a watercolor in a night scene is.
     """
     least, largest = (_quantiles(share.flatten()[None], quantile) for quantile in (LEAST_CHANGED, LARGEST))
-    return bool(least > WHOLE * threshold * largest.sqrt())
+    return bool(least > WHOLE * threshold * largest.clamp(max=1).sqrt())
 
 
 def region_of(change: Tensor, threshold: float) -> Tensor:

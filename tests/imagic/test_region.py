@@ -120,6 +120,16 @@ def test_whether_an_edit_is_one_of_the_whole_picture_knows_no_scale(scale, thres
         assert is_whole(share, threshold) == (size > least)
 
 
+@pytest.mark.parametrize(
+    ("least", "largest", "whole"), [(0.2, 1, True), (0.2, 3, True), (0.1, 0.4, True), (0.1, 1, False)]
+)
+def test_the_least_change_counts_by_two_shares(least, largest, whole):
+    """Of what the model cannot explain, and of the largest change, which is no more than all of that."""
+    share = torch.full((1, 1, 8, 8), least)
+    share[..., :2] = largest
+    assert is_whole(share, 0.4) == whole
+
+
 @pytest.mark.parametrize("at_a_time", [16, 5, 1])
 def test_every_evaluation_is_counted(at_a_time, monkeypatch):
     monkeypatch.setattr(objective, "POSITIONS_PER_FORWARD", at_a_time * photo()[0, 0].numel())
