@@ -157,7 +157,8 @@ def test_another_target_and_other_choices_give_other_pictures():
         assert difference(edit.sample(**{"num_inference_steps": STEPS, **changes}), first) > 1, changes
     region = edit.region()
     assert difference(edit.sample(num_inference_steps=STEPS, mask_image=region), first) == 0
-    assert not torch.equal(edit.region(TARGET), region)
+    regions = [edit.region(text, threshold=0.9) for text in (None, TARGET)]  # of random weights all changes much
+    assert not torch.equal(*regions)
     photo = pictures.decode(edit.pipeline, edit.photo)
     assert difference(edit.sample(num_inference_steps=STEPS, mask_image=torch.zeros_like(region)), photo) <= 1
 
