@@ -156,6 +156,7 @@ def test_another_error_of_pytorch_is_not_hidden(monkeypatch):
         imagic(*EDIT, *DEMO)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_it_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     learn = tuning.optimize_embedding
 
