@@ -23,7 +23,7 @@ test: ## every check, on every ComfyUI that can be had: make test [ARGS="-m 'not
 	@$(PYTHON) -m scripts.environment --all
 	@$(VENV) -m scripts.test $(ARGS)
 
-test-fast: ## style and the tests that need no ComfyUI, in two minutes: make test-fast [ARGS="-k frozen"]
+test-fast: ## style and the tests that need no ComfyUI, in some minutes: make test-fast [ARGS="-k frozen"]
 	@$(PYTHON) -m scripts.environment --none
 	@$(VENV) -m scripts.test --fast $(ARGS)
 

@@ -9,8 +9,9 @@ The method in three functions over a `Denoiser`, any differentiable model that p
 Nothing in this package knows of ComfyUI; `imagic.diffusers` is the only part that imports diffusers.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import attributes
 
 if TYPE_CHECKING:
     from .denoiser import Conditioning, Denoiser
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .interpolation import interpolate
     from .scoring import Ranking, rank
     from .training import History, NonFiniteLoss, Step
+
+__version__ = "0.1.0"  # as in pyproject.toml, which ComfyUI's registry reads
 
 __all__ = [
     "TUNE_MODES",
@@ -35,22 +38,19 @@ __all__ = [
 ]
 
 # Each is imported when it is first asked for: PyTorch takes seconds, and the command's help needs none of it.
-_HOMES = {
-    "TUNE_MODES": "finetuning",
-    "Conditioning": "denoiser",
-    "Denoiser": "denoiser",
-    "History": "training",
-    "NonFiniteLoss": "training",
-    "Ranking": "scoring",
-    "Step": "training",
-    "fine_tune": "finetuning",
-    "interpolate": "interpolation",
-    "optimize_embedding": "embedding",
-    "rank": "scoring",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__ = attributes(
+    __name__,
+    {
+        "TUNE_MODES": "finetuning",
+        "Conditioning": "denoiser",
+        "Denoiser": "denoiser",
+        "History": "training",
+        "NonFiniteLoss": "training",
+        "Ranking": "scoring",
+        "Step": "training",
+        "fine_tune": "finetuning",
+        "interpolate": "interpolation",
+        "optimize_embedding": "embedding",
+        "rank": "scoring",
+    },
+)

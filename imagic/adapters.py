@@ -91,6 +91,10 @@ class LoRA:
         for name in names:
             if name not in modules or not fits(modules[name], adapter.up[name], adapter.down[name]):
                 raise ValueError(f"The LoRA does not fit this model at {name}: load the model that it was tuned on.")
+            # Files may have a convolution of one pixel as a linear layer, and the other way round.
+            out_size, *inputs = _weight_shape(modules[name])
+            adapter.down[name] = adapter.down[name].reshape(-1, *inputs)
+            adapter.up[name] = adapter.up[name].reshape(out_size, -1, *[1 for _ in inputs[1:]])
         return adapter
 
     def parameters(self) -> list[Tensor]:
@@ -192,7 +196,10 @@ def fits(layer: nn.Module, tensor: Tensor, down: Tensor | None = None, *, bias: 
     own = getattr(layer, "bias" if bias else "weight", None)
     if own is None:
         return False
-    shape = (not bias and _weight_shape(layer)) or tuple(own.shape)
+    shape = () if bias else _weight_shape(layer)
     if down is None:
-        return tuple(tensor.shape) == shape
-    return len(tensor) == shape[0] and down[0].numel() == math.prod(shape[1:])
+        return tuple(tensor.shape) == (shape or tuple(own.shape))
+    if not shape:
+        return False
+    of_outputs = len(tensor) == shape[0] and tensor[0].numel() == len(down)
+    return of_outputs and down[0].numel() == math.prod(shape[1:])

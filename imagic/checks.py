@@ -1,18 +1,22 @@
 """Checks of what comes in, for nodes and `imagic.diffusers` alike: one sentence that says what to change.
 
-Every function here gives the value back in the type that its name says, or raises a ValueError.
+Every function here gives the value back in the type that its name says, or raises a ValueError. PyTorch is not
+imported, which takes seconds: the command refuses a wrong option at once.
 """
 
 import math
 import sys
 from collections.abc import Collection
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LONGEST = 60  # characters of a value that a sentence repeats
 SEEDS = (0, 2**64 - 1)
+# As the nodes' widgets have them: strength, what is kept of a change, guidance, steps of the sampler.
+ETA, THRESHOLD, GUIDANCE, STEPS = (-2, 3), (0, 0.95), (0, 100), (1, 1000)
 
 
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
@@ -54,7 +58,7 @@ def text(name: str, value: Any) -> str:
     return value
 
 
-def finite(what: str, values: Tensor, remedy: str) -> Tensor:
+def finite(what: str, values: "Tensor", remedy: str) -> "Tensor":
     """Values that are all finite.
 
     Args:
@@ -68,7 +72,7 @@ def finite(what: str, values: Tensor, remedy: str) -> Tensor:
 
 def shown(value: Any) -> str:
     """A value as a sentence may repeat it: its contents where they are short, on one line, else its kind and size."""
-    if isinstance(value, Tensor):
+    if _is_tensor(value):
         return f"a tensor {list(value.shape)}"
     if isinstance(value, bool | str | None):
         return quoted(repr(value))
@@ -92,6 +96,11 @@ def one_line(words: str, longest: int) -> str:
     """Words on one line, shortened to so many characters."""
     words = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
     return words if len(words) <= longest else f"{words[: longest - 1]}…"
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")  # which whoever has a tensor has imported
+    return torch is not None and isinstance(value, torch.Tensor)
 
 
 def _between(low: float, high: float) -> str:

@@ -1,17 +1,22 @@
 """What is kept of a finished tuning, and what each part of it must be."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
+from . import checks
 from .denoiser import Conditioning
 from .fingerprint import TENSORS, VALUES, Fingerprint
 
 PREVIEW = 1024  # pixels of a side, at most
 MOST_OF_ONE = 2**31  # bytes of one tensor; the largest layers of known networks take a tenth of it in fp32
+MOST_PIXELS = 2**29  # of a photo
+HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON can hold it, and no text is encoded with it
+GUIDANCE = (0, 100)  # as the nodes' widgets have it
 LEVELS = 50  # of lists and dicts in each other
 # The parts of an update that belong together, as LoRA files of either layout name them.
 PAIRS = {".lora_down.weight": ".lora_up.weight", ".lora_A.weight": ".lora_B.weight"}
@@ -105,9 +110,19 @@ def _check_update(update: dict[str, Tensor]) -> None:
 def _check_about(about: Any) -> None:
     if not isinstance(about, dict) or _levels(about) > LEVELS:
         raise ValueError("What the edit tells of itself is nothing that a file can hold.")
+    needed = ("base", "text") if "pipeline" in about else ("base",)
     for part in ("base", "text", "pipeline"):
-        if not isinstance(about.get(part, None if part == "base" else ""), str):
+        if not isinstance(about.get(part, None if part in needed else ""), str):
             raise ValueError(f"The edit does not tell its {part}.")
+        if HALF.search(about.get(part, "")):
+            raise ValueError(f"The edit's {part} is no text.")
+    size, settings = about.get("size", (1, 1)), about.get("settings", [])
+    if not isinstance(size, list | tuple) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise ValueError("The edit does not tell its photo's size.")
+    if math.prod(size) > MOST_PIXELS:
+        raise ValueError("The edit's photo is too large.")
+    if not isinstance(settings, list) or not all(isinstance(node, dict) for node in settings):
+        raise ValueError("The edit's settings are not those of nodes.")
     for part in ("optimized", "anchor"):
         rest = about.get(part, {})
         if not isinstance(rest, dict):
@@ -117,6 +132,8 @@ def _check_about(about: Any) -> None:
                 raise ValueError(f"{name} of the edit's {part} conditioning is neither a number nor a text.")
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{name} of the edit's {part} conditioning is NaN or infinite.")
+        if rest.get("guidance") is not None:
+            checks.number(f"guidance of the edit's {part} conditioning", rest["guidance"], *GUIDANCE)
 
 
 def _levels(value: Any, so_far: int = 1) -> int:

@@ -7,6 +7,8 @@ is then in the file's metadata, where they do not look. A checksum covers all th
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from .whole_file import sweep, whole
 FORMAT = "imagic edit"  # the key of the format's entry in the file's metadata
 VERSION, LORA_VERSION = 3, 4  # of the two layouts
 OLD_VERSION, OLD_LORA_VERSION = 1, 2  # of the same layouts, whose checksum leaves out the metadata
+FOREIGN = "choose a file that Save Imagic Edit wrote"
 LORA_LAYOUTS = OLD_LORA_VERSION, LORA_VERSION
 
 # Of a file, known before anything of it is read. The largest networks have 5,000 layers of three tensors.
@@ -92,49 +95,83 @@ def load(path: Path, parameters: int = 0) -> Edit:
         NotAnEdit: the file is damaged, truncated, of another kind or from a later version.
     """
     sweep(path.parent)
-    damaged = NotAnEdit(f"{path.name} is damaged or incomplete: copy or save it again.")
-    try:
-        size = path.stat().st_size
-        if not path.is_file():  # a pipe would wait for ever
-            raise damaged
-        with path.open("rb") as file:
-            too_much = _too_much(_header(file))
-        foreign = "choose a file that Save Imagic Edit wrote"
-        if too_much:
-            raise NotAnEdit(f"{path.name} holds more than an edit can: {foreign}.")
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if FORMAT not in metadata:
-                raise NotAnEdit(f"{path.name} is not an edit: {foreign}.")
-            if size > LARGEST_LORA + 8 * parameters:
-                raise NotAnEdit(f"{path.name} holds more than an edit of this model can: {foreign}.")
-            header = json.loads(metadata[FORMAT])
-            version = header["version"]
-            if type(version) is not int or version < OLD_VERSION:
-                raise damaged
-            if version > LORA_VERSION:
-                raise NotAnEdit(f"{path.name} was saved by a later version of Imagic: update the pack.")
-            prefix, rest = ("update/", _rest(header)) if version in LORA_LAYOUTS else ("", {})
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
-            shapes = {
-                f"{prefix}{name}": torch.empty(part.get_shape(), dtype=TYPES[part.get_dtype()], device="meta")
-                for name, part in slices.items()
-            }
-            check_structure(_edit(header, shapes | rest))  # before what may be gigabytes is read
-            tensors = {f"{prefix}{name}": file.get_tensor(name) for name in slices} | rest
+    with _explained(path), _opened(path) as file:
+        header, prefix, rest = _told(path, file, parameters)
+        tensors = {f"{prefix}{name}": file.get_tensor(name) for name in file.keys()} | rest  # noqa: SIM118 - no dict
         told = {key: value for key, value in header.items() if key not in ("checksum", "rest")}
-        if _checksum({} if version <= OLD_LORA_VERSION else told, tensors) != header["checksum"]:
-            raise damaged
+        if _checksum({} if header["version"] <= OLD_LORA_VERSION else told, tensors) != header["checksum"]:
+            raise ValueError("The file has another checksum.")
         edit = _edit(header, tensors)
         check_finite(edit)
         return edit
+
+
+def check(path: Path) -> None:
+    """Look at what a file tells of itself: at once, and before a model is loaded for it.
+
+    Raises:
+        NotAnEdit: as `load`, except for what only the tensors' numbers show.
+    """
+    with _explained(path), _opened(path) as file:
+        _told(path, file, None)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Inside, whatever is wrong with a file is a NotAnEdit."""
+    try:
+        yield
     except FileNotFoundError:
         raise NotAnEdit(f"{path.name} is no longer there: choose another edit, or save it again.") from None
     except NotAnEdit:
         raise
     # RecursionError: of lists in lists. RuntimeError: torch's, of shapes that no tensor can have.
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError, RuntimeError):
-        raise damaged from None
+        raise NotAnEdit(f"{path.name} is damaged or incomplete: copy or save it again.") from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file as safetensors has it."""
+    path.stat()  # raises where there is none
+    if not path.is_file():  # a pipe would wait for ever
+        raise ValueError("This is no file.")
+    with path.open("rb") as file:
+        too_much = _too_much(_header(file))
+    if too_much:
+        raise NotAnEdit(f"{path.name} holds more than an edit can: {FOREIGN}.")
+    with safe_open(path, "pt") as file:
+        yield file
+
+
+def _told(path: Path, file: Any, parameters: int | None) -> tuple[dict[str, Any], str, dict[str, Tensor]]:
+    """What an open file tells of itself, what the names of its tensors begin with, and the tensors in its metadata.
+
+    Args:
+        parameters: see `load`; None where they are not known.
+
+    Raises:
+        NotAnEdit, ValueError, KeyError, TypeError, AttributeError: it is none.
+    """
+    metadata = file.metadata() or {}
+    if FORMAT not in metadata:
+        raise NotAnEdit(f"{path.name} is not an edit: {FOREIGN}.")
+    if parameters is not None and path.stat().st_size > LARGEST_LORA + 8 * parameters:
+        raise NotAnEdit(f"{path.name} holds more than an edit of this model can: {FOREIGN}.")
+    header = json.loads(metadata[FORMAT])
+    version = header["version"]
+    if type(version) is not int or version < OLD_VERSION:
+        raise ValueError("The file has no version.")
+    if version > LORA_VERSION:
+        raise NotAnEdit(f"{path.name} was saved by a later version of Imagic: update the pack.")
+    prefix, rest = ("update/", _rest(header)) if version in LORA_LAYOUTS else ("", {})
+    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    shapes = {
+        f"{prefix}{name}": torch.empty(part.get_shape(), dtype=TYPES[part.get_dtype()], device="meta")
+        for name, part in slices.items()
+    }
+    check_structure(_edit(header, shapes | rest))  # before what may be gigabytes is read
+    return header, prefix, rest
 
 
 def _header(file) -> bytes:

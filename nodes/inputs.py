@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..imagic import checks
 from ..imagic.denoiser import Conditioning
+from ..imagic.edit_fit import reads
 from .sockets import SOCKETS, entries, subject
 from .tensors import text_tensors
 
@@ -174,9 +175,8 @@ def readable(model, text: Conditioning) -> None:
     """Raises ValueError if the model is known to read tokens of another width. UNets say it, other networks do not."""
     config = model.model.model_config.unet_config
     width = None if "image_model" in config else config.get("context_dim")
-    tokens = text["cross_attn"]
-    if isinstance(width, int) and tokens.shape[-1] != width:
+    if isinstance(width, int) and not reads(text, {"cross_attn": width}):
         raise ValueError(
-            f"The text's tokens are {tokens.shape[-1]} wide but the model reads {width}: "
+            f"The text's tokens are {text['cross_attn'].shape[-1]} wide but the model reads {width}: "
             "use the text encoder that belongs to this model."
         )

@@ -6,8 +6,10 @@ from torch import Tensor
 
 from ..imagic import edit_file
 from ..imagic.checks import quoted
+from ..imagic.edit_fit import Takes, check_fit
 from . import inputs
 from .host import edits
+from .host.denoiser import latent_channels
 from .host.lora import LayersLeftOut, apply_update
 from .host.progress import text_sender
 
@@ -81,6 +83,7 @@ class LoadEdit:
             if by_diffusers:
                 raise another_kind from None
             raise ValueError(f"The LoRA in {edit} is of another model than the edit: save it again.") from None
+        check_fit(saved, edit, Takes(latent_channels(model), inputs.dimensions(model)))
         optimized = _conditioning(model, edit, saved.optimized, saved.about.get("optimized", {}))
         anchor = _conditioning(model, edit, saved.anchor, saved.about.get("anchor", {}))
         return tuned, optimized, anchor, saved.update, saved.preview[None].float() / 255

@@ -1,6 +1,9 @@
 """Settings for all tests."""
 
+import signal
+
 import hypothesis
+import pytest
 
 # Property tests find the same examples on every machine, and are not judged by the clock of a busy one.
 hypothesis.settings.register_profile("imagic", derandomize=True, deadline=None)
@@ -18,3 +21,11 @@ def pytest_addoption(parser):
     parser.addoption("--write-composition", action="store_true", help="write tests/composition.json from tests/host")
     parser.addoption("--write-hardening", action="store_true", help="write tests/hardening.json from tests/host")
     parser.addoption("--write-experience", action="store_true", help="write docs/experience.json from tests/host")
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is heard here and in the processes that a test starts: a shell's background jobs are made to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -161,6 +161,15 @@ TOLD |= {
     for part in ("optimized", "anchor")
     for value in (None, 3, "x", [], ["a"], {"a": NAN}, {"a": [1]}, {"a": {"b": 1}}, {"a": float("inf")})
 }
+TOLD |= {
+    f"about/{part}/guidance = {str(value)[:9]}": _put(f"about/{part}", {"guidance": value})
+    for part in ("optimized", "anchor")
+    for value in ("x", -1, 101, True, 10**400)
+}
+TOLD |= {
+    f"about/size = {value!r}": _put("about/size", value) for value in (None, "x", [3], [0, 1], [1.5, 2], [1, 2, 3])
+}
+TOLD |= {f"about/settings = {value!r}": _put("about/settings", value) for value in (None, 3, "x", ["x"], {"a": 1})}
 TOLD |= {f"{levels} lists in each other": _put("about/settings", _deep(levels)) for levels in (60, 300, 500)}
 TOLD |= {
     f"about/{name} = {value!r}": _put(f"about/{name}", value) for name in ("text", "pipeline") for value in (3, [])

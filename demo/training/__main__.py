@@ -3,17 +3,16 @@
 With --grow the bundled model is trained further: its autoencoder, then its UNet and text encoder. The classifier stays.
 """
 
-import argparse
 import json
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from demo import classifier, load, words
-from demo.scenes import HELD_OUT_SEEDS, VALUES, Attributes, Scene, caption, render
+from demo.scenes import HELD_OUT_SEEDS, Attributes, Scene, caption, render
 from demo.training import autoencoder, data, evaluate, export, text_to_image
 from demo.training import classifier as classifier_training
+from demo.training.command import begin, facts, millions, row
 from demo.training.loop import spent
 
 SEED = 1
@@ -37,19 +36,10 @@ def card(figures: dict, folder: Path) -> str:
     """The model card, from the template and what was measured."""
     pipeline = load.pipeline()
 
-    def row(shares: dict[str, float]) -> str:
-        return " | ".join(f"{100 * shares[name]:.1f} %" for name in (*VALUES, "all"))
-
-    def millions(network: torch.nn.Module) -> float:
-        return sum(p.numel() for p in network.parameters()) / 1e6
-
     stages = ("autoencoder", "decoder", "diffusion", "classifier")
-    weights = [path for path in load.MODEL.rglob("*") if path.suffix in (".safetensors", ".json")]
     return _CARD.read_text().format(
-        megabytes=sum(path.stat().st_size for path in weights) / 1e6,
-        unet_parameters=millions(pipeline.unet),
-        vae_parameters=millions(pipeline.vae),
-        text_parameters=millions(pipeline.text_encoder.encoder) + 1e-6 * text_to_image.WIDTH * len(words.TOKEN_IDS),
+        **facts(figures, load.MODEL, pipeline),
+        unet_parameters=millions([pipeline.unet]),
         words=len(words.TOKEN_IDS) - 2,
         seed=SEED,
         scenes=f"{SCENES:,}",
@@ -58,16 +48,9 @@ def card(figures: dict, folder: Path) -> str:
         decoder_steps=DECODER_STEPS,
         diffusion_steps=DIFFUSION_STEPS,
         classifier_steps=CLASSIFIER_STEPS,
-        psnr_mean=figures["reconstruction_db"]["mean"],
-        psnr_least=figures["reconstruction_db"]["least"],
-        psnr_pictures=figures["reconstruction_db"]["pictures"],
         photo=caption(PHOTO.attributes),
         target=TARGET,
-        guidance=evaluate.GUIDANCE,
-        sampling_steps=evaluate.SAMPLING_STEPS,
-        samples_count=figures["samples_count"],
         renders=row(figures["classifier_on_renders"]),
-        samples=row(figures["samples"]),
         **{f"{name}_minutes": spent(name, folder)["minutes"] for name in stages},
     )
 
@@ -113,15 +96,8 @@ def grow(folder: Path, device: str) -> tuple:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m demo.training", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=_ROOT / "build" / "demo-model", help="checkpoints and caches")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--grow", action="store_true", help="train the bundled model further")
-    options = parser.parse_args()
+    options = begin("demo.training", __doc__, "demo-model", "--grow", "train the bundled model further")
     folder = options.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    # Subnormal numbers, which appear as optimiser moments fade, slow a CPU many times over.
-    torch.set_flush_denormal(True)
 
     pictures, latents, vae, networks, judge = (grow if options.grow else make)(folder, options.device)
     export.write(networks, vae, export.latent_rgb(latents[:1000], pictures[:1000]), folder / "staging")

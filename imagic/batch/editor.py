@@ -1,8 +1,10 @@
 """What a worker is: a model that was loaded once, and the rows that it edits with it."""
 
+import errno
 import io
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path, PureWindowsPath
@@ -11,7 +13,8 @@ from PIL import Image
 
 from .. import picture_file
 from ..checks import one_line, quoted
-from . import method
+from ..edit_file import NotAnEdit
+from . import method, sources
 from .manifest import BadRow, Row, short_name
 from .results import DONE, FAILED, LONGEST, Result
 from .settings import Settings
@@ -63,6 +66,8 @@ class Editor:
     def _edit(self, row: Row, photo: bytes | None, mask: bytes | None, start: float) -> Finished:
         photo = read_file("photo", row.photo, self._folder) if photo is None else photo
         image = picture("photo", row.photo, self._folder, photo)
+        if row.mask and mask is None:
+            mask = read_file("mask", row.mask, self._folder)
         region = picture("mask", row.mask, self._folder, mask) if row.mask else None
         if region is not None and region.size != image.size:
             sizes = [f"{width} x {height}" for width, height in (region.size, image.size)]
@@ -87,6 +92,7 @@ class Editor:
             peak_mib=method.peak(self._pipeline),
             edit=name,
             key=row.key,
+            content=sources.content(photo, *([mask] if row.mask else [])),
         )
         return Finished(result, files)
 
@@ -95,14 +101,18 @@ class Editor:
         if self._learned is not None and self._learned[0] == name:
             return self._learned[1], 0
         self._learned = None  # before another takes its place in memory
-        kept = self._output / name
-        if self._settings.save_edits and not self._settings.instant and kept.is_file():
-            learned, cost = method.from_file(kept, self._pipeline), 0
-        else:
+        if (learned := self._kept(name)) is None:
             learned = method.learn(self._pipeline, photo, row, self._settings)
-            cost = learned.evaluations
         self._learned = name, learned
-        return learned, cost
+        return learned, learned.evaluations
+
+    def _kept(self, name: str) -> method.Learned | None:
+        """What an earlier run has kept; None as well where that file was damaged since, which is then written anew."""
+        path = self._output / name
+        if self._settings.save_edits and not self._settings.instant and path.is_file():
+            with suppress(NotAnEdit):
+                return method.from_file(path, self._pipeline)
+        return None
 
 
 def edit_name(row: Row, photo: bytes) -> str:
@@ -124,8 +134,11 @@ def picture(what: str, path: str, folder: Path, content: bytes | None = None) ->
 
 def read_file(what: str, path: str, folder: Path) -> bytes:
     """A file of the manifest. Raises ValueError if it is not there."""
+    file = folder / path
     try:
-        return (folder / path).read_bytes()
+        if file.is_fifo():
+            raise OSError(errno.EINVAL, "it is a pipe")
+        return file.read_bytes()
     except OSError as error:
         raise ValueError(f"{what} {quoted(path)} cannot be read ({error.strerror}): correct its path.") from None
 

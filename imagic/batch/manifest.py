@@ -12,11 +12,12 @@ from typing import Any, TextIO
 
 from .. import checks
 
-ETA = (-2, 3)  # as the nodes and `imagic.diffusers` have it
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # that spreadsheets write in the place of commas
 FORMATS = (".png", ".jpg", ".jpeg", ".webp")  # of the pictures that come out
 COLUMNS = ("photo", "sentence", "caption", "mask", "seed", "strength", "output")
 LONGEST_LINE = 1_000_000  # characters; a longer one is no row of text
 LONGEST_NAME = 255  # bytes that file systems take for a name
+_TOO_LONG = f"It is longer than {LONGEST_LINE} characters: shorten its texts."
 _NO_TEXT = re.compile("[\0\ufffd\ud800-\udfff]")  # the last are halves of characters, which JSON can hold
 
 
@@ -28,7 +29,7 @@ class NotAManifest(ValueError):
 class Row:
     """One edit to make. Paths are as the manifest has them, beside its own folder where they are relative."""
 
-    number: int  # 1 is the first row below the heading
+    number: int  # of its line: 1 is the first below the heading, and empty ones count
     photo: str
     sentence: str  # what the finished photo shows
     caption: str = ""  # what the photo shows now
@@ -87,36 +88,65 @@ class Manifest:
         path, kinds = self.path, {".csv": _csv, ".jsonl": _jsonl}
         if path.suffix.lower() not in kinds:
             raise NotAManifest(f"{path.name} is no manifest: give a file whose name ends in .csv or .jsonl.")
-        number = 0
+        empty = True
         try:
             with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
                 for number, cells in enumerate(kinds[path.suffix.lower()](file, path.name, self.more), 1):
-                    yield _row(number, cells, self)
+                    if cells:
+                        yield _row(number, cells, self)
+                        empty = False
         except OSError as error:
             raise NotAManifest(f"{path} cannot be read ({error.strerror}): correct its path.") from None
-        if not number:
+        if empty:
             raise NotAManifest(f"{path.name} has no rows: write one for each picture.")
 
 
 def _csv(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
+    """The cells of each line by their columns, or what is wrong with it; "" for one that is empty."""
     csv.field_size_limit(LONGEST_LINE)
-    try:
-        heading = [cell.strip().lower() for cell in _csv_cells(file.readline())]
-    except csv.Error as error:
-        raise NotAManifest(f"The heading of {name} cannot be read as CSV ({error}): close its quotes.") from None
+    lines = _lines(file)
+    heading = _heading(next(lines, ""), f"The heading of {name}")
     _check_columns(f"The heading of {name}", heading, more)
-    for line in file:
+    for line in lines:
+        if len(line) == LONGEST_LINE:
+            yield _TOO_LONG
+            continue
         try:
             cells = _csv_cells(line)
         except csv.Error as error:
             yield f"It cannot be read as CSV ({error}): close each quote in its own line, and double quotes in a text."
             continue
-        if not cells:
+        if not any(cell.strip() for cell in cells):  # spreadsheets write commas alone for a row that was cleared
+            yield ""
             continue
         if len(cells) > len(heading):
             yield f"It has {len(cells)} cells and the heading {len(heading)}: put quotes around texts with commas."
             continue
         yield dict(zip(heading, cells, strict=False))
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines, of longer ones the first `LONGEST_LINE` characters: one may be larger than the memory."""
+    while line := file.readline(LONGEST_LINE):
+        rest = line
+        while len(rest) == LONGEST_LINE and rest[-1] not in "\r\n":
+            rest = file.readline(LONGEST_LINE)
+        yield line
+
+
+def _heading(line: str, what: str) -> list[str]:
+    """The columns of a first line. Raises NotAManifest if it is none, with what is usually the matter."""
+    if _NO_TEXT.search(line):
+        raise NotAManifest(f"{what} holds characters that are no text: save the manifest as UTF-8.")
+    if len(line) == LONGEST_LINE:
+        raise NotAManifest(f"{what} is longer than {LONGEST_LINE} characters: write the columns into the first line.")
+    for separator, named in SEPARATORS.items():
+        if {COLUMNS[0], COLUMNS[1]} <= {cell.strip('" ').lower() for cell in line.strip().split(separator)}:
+            raise NotAManifest(f"{what} has {named} between its columns: save the manifest with commas.")
+    try:
+        return [cell.strip().lower() for cell in _csv_cells(line)]
+    except csv.Error as error:
+        raise NotAManifest(f"{what} cannot be read as CSV ({error}): close its quotes.") from None
 
 
 def _csv_cells(line: str) -> list[str]:
@@ -129,11 +159,19 @@ def _csv_cells(line: str) -> list[str]:
 
 
 def _jsonl(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, Any] | str]:
-    while line := file.readline(LONGEST_LINE):
+    """As `_csv`."""
+    for line in _lines(file):
         if not line.strip():
+            yield ""
+            continue
+        if len(line) == LONGEST_LINE:
+            yield _TOO_LONG
             continue
         try:
-            cells = json.loads(line)
+            cells = json.loads(line, object_pairs_hook=_once)
+        except NotAManifest as error:
+            yield str(error)
+            continue
         except (ValueError, RecursionError):
             yield "It is no JSON: write one object a line."
             continue
@@ -148,6 +186,16 @@ def _jsonl(file: TextIO, name: str, more: frozenset[str]) -> Iterator[dict[str, 
         yield cells
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises NotAManifest where a name is in it twice: Python takes the last, others the first."""
+    cells = dict(pairs)
+    if len(cells) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise NotAManifest(f"The row has {checks.shown(twice)} twice: keep one of them.")
+    return cells
+
+
 def _check_columns(what: str, columns: list[str], more: frozenset[str]) -> None:
     unknown = [name for name in columns if name not in COLUMNS and name not in more]
     known = ", ".join((*COLUMNS, *sorted(more)))
@@ -156,6 +204,9 @@ def _check_columns(what: str, columns: list[str], more: frozenset[str]) -> None:
     missing = [name for name in COLUMNS[:2] if name not in columns]
     if missing:
         raise NotAManifest(f"{what} has no column {missing[0]}: the columns are {known}.")
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise NotAManifest(f"{what} has the column {twice} twice: keep one of them.")
 
 
 def _row(number: int, cells: dict[str, Any] | str, manifest: Manifest) -> Row | BadRow:
@@ -175,7 +226,7 @@ def _row(number: int, cells: dict[str, Any] | str, manifest: Manifest) -> Row | 
             caption=_text(cells, "caption"),
             mask=_text(cells, "mask"),
             seed=checks.integer("seed", _number(cells, "seed", int, manifest.seed), *checks.SEEDS),
-            strength=checks.number("strength", _number(cells, "strength", float, manifest.strength), *ETA),
+            strength=checks.number("strength", _number(cells, "strength", float, manifest.strength), *checks.ETA),
             output=output,
             more={name: _text(cells, name) for name in sorted(manifest.more) if name in cells},
         )
@@ -222,7 +273,7 @@ def _check_output(name: str) -> None:
         raise ValueError(f"output is {checks.shown(name)}: give a name inside the output folder.")
     if ntpath.splitext(name)[1].lower() not in FORMATS:
         raise ValueError(f"output is {checks.shown(name)}: end it in one of {', '.join(FORMATS)}.")
-    if not name.isprintable() or any(part.startswith(".imagic-") for part in parts):
+    if not name.isprintable() or any(part.startswith(".imagic") for part in parts):
         raise ValueError(f"output is {checks.shown(name)}: choose another name.")
     if any(len(part.encode()) > LONGEST_NAME for part in parts):
         raise ValueError(f"output is {checks.shown(name)}: shorten each name in it to {LONGEST_NAME} bytes.")

@@ -15,16 +15,17 @@ from itertools import groupby
 from pathlib import Path
 
 from ..whole_file import NotWritten
-from . import results
+from . import results, sources
 from .manifest import BadRow, Manifest, Row
 
 MOST = 8  # rows of a unit: more of one photo are spread, and their tuning is learned once for each unit at most
+AGAIN = 10  # bad rows of earlier runs that are told once more
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE past (key TEXT PRIMARY KEY, error TEXT) WITHOUT ROWID;
-CREATE TABLE wrote (output TEXT PRIMARY KEY, key TEXT, ended TEXT) WITHOUT ROWID;
+CREATE TABLE wrote (output TEXT PRIMARY KEY, key TEXT, ended TEXT, stamp TEXT, content TEXT) WITHOUT ROWID;
 CREATE TABLE names (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE folders (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE sources (output TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
@@ -35,8 +36,9 @@ CREATE TABLE todo (photo INTEGER, anchor INTEGER, number INTEGER, row TEXT, PRIM
 """
 
 _WROTE = """
-INSERT INTO wrote VALUES (?, ?, ?)
-ON CONFLICT (output) DO UPDATE SET key = excluded.key, ended = excluded.ended WHERE excluded.ended >= ended
+INSERT INTO wrote VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (output) DO UPDATE SET key = excluded.key, ended = excluded.ended, stamp = excluded.stamp,
+    content = excluded.content WHERE excluded.ended >= ended
 """
 
 
@@ -75,6 +77,7 @@ class Counts:
     total: int = 0  # of this shard
     done: int = 0  # before, by a run that ended or was killed
     bad: int = 0
+    told: int = 0  # of the bad ones, by an earlier run
     todo: int = 0
 
 
@@ -82,7 +85,8 @@ class Plan:
     """The rows of a manifest that are to be done by one shard, on disk. `with` closes it.
 
     Args:
-        output: the folder of the results. A row is done if its picture is there and it was the last to write it.
+        output: the folder of the results. A row is done if its picture is there, it was the last to write it, and its
+            photo and mask are those that they were, see `sources`.
 
     Raises:
         NotAManifest: it cannot be read.
@@ -91,8 +95,9 @@ class Plan:
 
     def __init__(self, manifest: Manifest, output: Path, shard: Shard = WHOLE):
         self.counts = Counts()
+        self.told: list[BadRow] = []  # the first of those that a table already says the same of
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._output, self._shard = output, shard
+        self._folder, self._output, self._shard = manifest.path.parent, output, shard
         try:
             self._database.executescript(_TABLES)
             with closing(self._database.cursor()) as cursor:
@@ -160,12 +165,16 @@ class Plan:
                 cursor.execute("REPLACE INTO past VALUES (?, ?)", (result.key, error))
                 if error is None:
                     ended = max(ended, result.ended)
-                    cursor.execute(_WROTE, (_same_file(result.output), result.key, ended))
+                    wrote = _same_file(result.output), result.key, ended, result.stamp, result.content
+                    cursor.execute(_WROTE, wrote)
 
     def _done(self, cursor: sqlite3.Cursor, row: Row) -> bool:
-        """Whether the row's picture is there, and this row was the last to write it."""
-        found = cursor.execute("SELECT key FROM wrote WHERE output = ?", (_same_file(row.output),)).fetchone()
-        return found == (row.key,) and os.path.isfile(os.path.join(self._output, row.output))
+        """Whether the row's picture is there, this row was the last to write it, and from the photo that is there."""
+        asked = "SELECT stamp, content FROM wrote WHERE output = ? AND key = ?"
+        found = cursor.execute(asked, (_same_file(row.output), row.key)).fetchone()
+        if not found or not os.path.isfile(os.path.join(self._output, row.output)):
+            return False
+        return sources.same(row, self._folder, *found)
 
     def _add(self, cursor: sqlite3.Cursor, row: Row | BadRow) -> None:
         if isinstance(row, Row):
@@ -190,7 +199,11 @@ class Plan:
 
     def _add_bad(self, cursor: sqlite3.Cursor, row: BadRow) -> None:
         self.counts.bad += 1
-        if not self.failed_before(row.key, results.one_line(row.error, results.LONGEST)):
+        if self.failed_before(row.key, results.one_line(row.error, results.LONGEST)):
+            if len(self.told) < AGAIN:
+                self.told.append(row)
+            self.counts.told += 1
+        else:
             cursor.execute("INSERT INTO todo VALUES (0, 0, ?, ?)", (row.number, json.dumps([row.error, row.output])))
 
     def _spare_sources(self, cursor: sqlite3.Cursor) -> None:

@@ -4,9 +4,11 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import BinaryIO
 
 from ..checks import one_line
 from ..whole_file import NotWritten, explained
@@ -41,10 +43,14 @@ class Result:
     edit: str = ""  # the edit file, if it was asked for
     key: str = ""  # of the row, see `Row.key`
     ended: str = field(default_factory=now, compare=False)  # which of two tables has the last word; "" if not known
+    stamp: str = ""  # sizes and times of photo and mask before they were read, see `sources`; "" if not known
+    content: str = ""  # a digest of what they held; "" if not known
 
 
 COLUMNS = tuple(field.name for field in fields(Result))
-HEADINGS = COLUMNS, COLUMNS[:-1]  # the second is of tables that were begun before rows told when they ended
+# The others are of tables that were begun before rows told of their photo, and before they told when they ended.
+HEADINGS = COLUMNS, COLUMNS[:-2], COLUMNS[:-3]
+LONGEST_HEADING = 2**16  # bytes; a file whose first line is longer is none of ours
 
 
 class Table:
@@ -54,7 +60,7 @@ class Table:
     stopped; the next run takes that one away.
 
     Raises:
-        NotWritten: another run adds to it, or the disk does not take it.
+        NotWritten: another run adds to it, it is no table of ours, or the disk does not take it. It is as it was.
     """
 
     def __init__(self, path: Path):
@@ -71,14 +77,16 @@ class Table:
                 raise NotWritten(f"Another run writes to {self.path}: wait until it ends, or stop it.") from None
             except OSError:
                 pass  # a file system without locks
-        _end_with_a_whole_line(self._file)
-        if not self._file.tell():
-            self._write(_line(COLUMNS))
-        self._file.seek(0)
-        self._columns = _columns(self._file.readline())
-        if not self._columns:
+        try:
+            _check(self._file, self.path)
+            _end_with_a_whole_line(self._file)
+            if not self._file.tell():
+                self._write(_line(COLUMNS))
+        except NotWritten:
             self._file.close()
-            raise NotWritten(f"{self.path} has other columns than this version writes: choose another output folder.")
+            raise
+        self._file.seek(0)
+        self._columns = _columns(self._file.readline(LONGEST_HEADING))
         return self
 
     def __exit__(self, *_) -> None:
@@ -110,7 +118,28 @@ class Table:
 def is_table(path: Path) -> bool:
     """Whether a file starts as a table that can be added to, and is not one of the user's own."""
     with path.open("rb") as file:
-        return bool(_columns(file.readline(2**16)))
+        return bool(_columns(file.readline(LONGEST_HEADING)))
+
+
+def check(path: Path) -> None:
+    """Raises NotWritten if there is a file that no `Table` would add to."""
+    if path.exists():
+        with explained(path), path.open("rb") as file:
+            _check(file, path)
+
+
+def _check(file: BinaryIO, path: Path) -> None:
+    """A file that does not begin as ours do may be the user's own. Nothing of it is cut off, and nothing added.
+
+    A heading that breaks off inside of a word is ours: the machine stopped while it was written.
+    """
+    file.seek(0)
+    heading = file.readline(LONGEST_HEADING)
+    torn = any(
+        line.startswith(heading) and line[len(heading) : len(heading) + 1] != b"," for line in map(_line, HEADINGS)
+    )
+    if not torn and not _columns(heading):
+        raise NotWritten(f"{path} has other columns than this version writes: choose another output folder.")
 
 
 def read(path: Path) -> Iterator[Result]:
@@ -119,18 +148,20 @@ def read(path: Path) -> Iterator[Result]:
     A last line that ends nowhere is left out, and so is a line that cannot be read.
     """
     with path.open("rb") as file:
-        columns = _columns(file.readline())
+        columns = _columns(file.readline(LONGEST_HEADING))
         for line in file if columns else ():
-            try:
+            # Earlier versions wrote line breaks of names that they refused, and people write into tables.
+            with suppress(csv.Error, ValueError):
                 values = next(csv.reader([line.decode("utf-8", "replace")]))
-            except csv.Error:  # earlier versions wrote line breaks of names that they refused
-                continue
-            if len(values) != len(columns) or not line.endswith(b"\n"):
-                continue
-            cells = {"ended": ""} | dict(zip(columns, values, strict=True))
-            scores = {name: float(cells[name]) if cells[name] else None for name in ("alignment", "fidelity")}
-            numbers = {name: kind(cells[name]) for name, kind in _NUMBERS.items()}
-            yield Result(**cells | scores | numbers)
+                if len(values) == len(columns) and line.endswith(b"\n"):
+                    yield _result(dict(zip(columns, values, strict=True)))
+
+
+def _result(cells: dict[str, str]) -> Result:
+    """Raises ValueError where there is a text in the place of a number."""
+    scores = {name: float(cells[name]) if cells[name] else None for name in ("alignment", "fidelity")}
+    numbers = {name: kind(cells[name]) for name, kind in _NUMBERS.items()}
+    return Result(**dict.fromkeys(COLUMNS[-3:], "") | cells | scores | numbers)
 
 
 _NUMBERS = {"number": int, "seconds": float, "evaluations": int, "peak_mib": int}

@@ -8,18 +8,19 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .. import notices
 from ..checks import one_line
 from ..whole_file import NotWritten, explained, whole
+from . import sources
 from .editor import Finished, failed
 from .manifest import Manifest, Row
-from .plan import WHOLE, Counts, Plan, Shard
+from .plan import AGAIN, WHOLE, Counts, Plan, Shard
 from .results import DONE, FAILED, LONGEST, Table
 
 ASIDE = ".imagic"  # a folder in the output folder: a large folder takes long to be searched for leftovers
 
 # What is wrong with the name of one picture, and not with the folder.
 OF_A_NAME = errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR
-PROGRESS = 60  # characters of the line on a terminal: none of a longer one stay behind it
 
 Engine = Callable[[Iterator[list[Row]]], Iterator[Finished]]
 
@@ -36,7 +37,13 @@ class Outcome:
     def __str__(self) -> str:
         before = f", {self.counts.done} were done before" if self.counts.done else ""
         failures = f", {self.failed} could not be done" if self.failed else ""
-        return f"{self.done} of {self.counts.total} pictures in {self.seconds:.0f} s{before}{failures}."
+        told = f" ({self.untold} of them not listed above)" if self.untold else ""
+        return f"{self.done} of {self.counts.total} pictures in {self.seconds:.0f} s{before}{failures}{told}."
+
+    @property
+    def untold(self) -> int:
+        """How many of the rows that no run can do only the table tells, since an earlier run has told them."""
+        return max(0, self.counts.told - AGAIN)
 
 
 def run(
@@ -53,7 +60,7 @@ def run(
         output: a folder, made if it is not there: pictures, the results table, edit files.
         engine: edits units of rows, in any order.
         shard: the part of the manifest that is this process's.
-        on_row: called after every row.
+        on_row: called after every row, and for the first of those that no run can do, as an earlier one has told.
 
     Raises:
         NotAManifest: the manifest cannot be read.
@@ -64,12 +71,15 @@ def run(
     start = time.monotonic()
     with Table(output / shard.table) as table, Plan(manifest, output, shard) as plan:
         outcome = Outcome(plan.counts)
-        bad = (failed(row, row.error) for row in plan.bad_rows())
         outcome.failed = plan.counts.bad
-        for finished in bad:
+        for row in plan.told:
+            on_row(failed(row, row.error), outcome)
+        for row in plan.bad_rows():
+            finished = failed(row, row.error)
             table.append(finished.result)
             on_row(finished, outcome)
-        with closing(_worked(engine, plan)) as worked:
+        work = _Work(plan, manifest.path.parent)
+        with closing(work.done_by(engine)) as worked:
             for finished in worked:
                 finished = keep(finished, output, table, plan)
                 outcome.done += finished.result.status == DONE
@@ -80,10 +90,30 @@ def run(
     return outcome
 
 
-def _worked(engine: Engine, plan: Plan) -> Iterator[Finished]:
-    """The engine's rows; where there are none to do, no model is loaded."""
-    if plan.counts.todo:
-        yield from engine(plan.units())
+class _Work:
+    """The rows of a plan on their way through an engine. It notes what their photos are before they are read."""
+
+    def __init__(self, plan: Plan, folder: Path):
+        self._plan, self._folder = plan, folder
+        self._begun: dict[int, tuple[Row, str]] = {}  # by number, with their stamps
+
+    def done_by(self, engine: Engine) -> Iterator[Finished]:
+        """The engine's rows; where there are none to do, no model is loaded."""
+        for finished in engine(self._units()) if self._plan.counts.todo else ():
+            yield self._noted(finished)
+
+    def _units(self) -> Iterator[list[Row]]:
+        for unit in self._plan.units():
+            self._begun |= {row.number: (row, sources.stamp(row, self._folder)) for row in unit}
+            yield unit
+
+    def _noted(self, finished: Finished) -> Finished:
+        row, stamp = self._begun.pop(finished.result.number)
+        content = finished.result.content
+        # Of an engine that does not tell: still what was read, unless it has been replaced meanwhile.
+        if not content and finished.result.status == DONE and stamp == sources.stamp(row, self._folder):
+            content = sources.read_content(row, self._folder)
+        return replace(finished, result=replace(finished.result, stamp=stamp, content=content))
 
 
 def keep(finished: Finished, output: Path, table: Table, plan: Plan) -> Finished:
@@ -132,4 +162,4 @@ def progress(finished: Finished, outcome: Outcome) -> None:
 
 def _tell(line: str, *, over: bool, end: str = "\n") -> None:
     """Write a line to the terminal, over the last one if that was not ended."""
-    print(f"\r{line:{PROGRESS}}" if over else line, end=end, file=sys.stderr, flush=True)
+    print(notices.over(line) if over else line, end=end, file=sys.stderr, flush=True)

@@ -4,8 +4,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from .. import checks
 from ..whole_file import whole
 from . import results
@@ -101,4 +99,6 @@ def chosen_threads(wanted: int | None, output: Path) -> int:
     file = output / FILE
     if file.is_file() and (before := _read(file)):
         return before["threads"]
+    import torch  # not above: the command tells what is wrong with its options before it takes seconds
+
     return torch.get_num_threads()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from ..batch.editor import picture
 from ..whole_file import whole
@@ -13,7 +13,7 @@ from .metrics import FIGURES
 from .pairs import Pair
 
 RESAMPLES, CONFIDENCE = 2000, 0.95
-SIDE, ROWS = 192, 20  # pixels of a picture on a sheet, pairs on a sheet
+SIDE, ROWS, LINE = 256, 20, 20  # pixels of a picture on a sheet, pairs on a sheet, pixels of a line of text
 
 # Published figures, as far as they are known here from their sources.
 PUBLISHED = {
@@ -101,12 +101,13 @@ def sheets(folder: Path, pairs: Sequence[Pair], columns: Mapping[str, Mapping[st
     names = ["photo", *columns]
     for number, start in enumerate(range(0, len(pairs), ROWS), 1):
         part = pairs[start : start + ROWS]
-        sheet = Image.new("RGB", (SIDE * len(names), (SIDE + 16) * len(part) + 16), "white")
+        sheet = Image.new("RGB", (SIDE * len(names), (SIDE + LINE) * len(part) + LINE), "white")
         draw = ImageDraw.Draw(sheet)
+        draw.font = ImageFont.load_default(14)
         for column, name in enumerate(names):
             draw.text((SIDE * column + 4, 2), name, "black")
         for row, pair in enumerate(part):
-            top = 16 + row * (SIDE + 16)
+            top = LINE + row * (SIDE + LINE)
             for column, path in enumerate([pair.photo, *(found.get(pair.name) for found in columns.values())]):
                 if path is None or (small := _small(path)) is None:
                     continue
@@ -117,10 +118,14 @@ def sheets(folder: Path, pairs: Sequence[Pair], columns: Mapping[str, Mapping[st
 
 
 def _small(path: Path) -> Image.Image | None:
-    """A picture of a sheet's size; None where it cannot be read, which the table of its method tells."""
+    """A picture of a sheet's size; None where it cannot be read, which the table of its method tells.
+
+    A small one is enlarged by a whole factor, each pixel as it is: nothing is drawn that no method has drawn.
+    """
     try:
         small = picture("picture", str(path.absolute()), Path())
     except ValueError:
         return None
     small.thumbnail((SIDE, SIDE))
-    return small
+    factor = max(1, SIDE // max(small.size))
+    return small.resize((factor * small.width, factor * small.height), Image.Resampling.NEAREST)

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..batch import results, runner
 from ..batch.editor import Finished, NoWorker, picture
-from ..batch.manifest import Manifest, Row
-from ..batch.settings import PEERS, Settings, chosen_threads, keep
+from ..batch.manifest import COLUMNS, Manifest, Row
+from ..batch.settings import FILE, PEERS, Settings, chosen_threads, keep
 from ..whole_file import whole
 from . import paper, report
 from .metrics import Metrics
@@ -36,6 +36,8 @@ def run(
 ) -> dict[str, Any]:
     """Edit all pairs by each method, measure them and write RESULTS.md, results.json and contact sheets.
 
+    The report has other methods, too, as far as earlier runs have edited these pairs by them with the same settings.
+
     Args:
         settings: of all methods but for what makes each, and for the threads: those are of the run that began, or
             as many as PyTorch takes.
@@ -53,19 +55,28 @@ def run(
     pictures: dict[str, dict[str, Path]] = {}
     notes = [f"Not measured, since it is missing: {missing}" for missing in metrics.missing]
     unfit, failed = None, 0
-    for method in methods:
+    for method in METHODS:
+        asked = method in methods
         chosen = [pair for pair in pairs if pair.caption] if method == "instant" else list(pairs)
-        if not chosen:
+        if not chosen and asked:
             notes.append(f"Not run: {method}, which needs captions of the photos; give --captions.")
+        if not chosen:
             continue
-        folder = output / method
+        folder, rows, wanted = output / method, [_row(pair, method) for pair in chosen], _settings(settings, method)
         try:
-            costs = _edit(chosen, folder, _settings(settings, method), engine_of, method, on_row)
+            if asked:
+                _edit(rows, folder, wanted, engine_of, on_row)
         except NoWorker as reason:
             if method not in PEERS:
                 raise
             unfit = reason
             notes.append(f"Not run: {method}. {reason}")
+            continue
+        costs = _costs(rows, folder)
+        if not asked and not costs:
+            continue
+        if not asked and (other := _other_settings(folder, wanted)):
+            notes.append(f"Not in this report: {method}, whose pictures in {folder} were made with {other}.")
             continue
         pictures[method] = {name: folder / f"{name}.png" for name in costs}
         found[method] = _measured(metrics, chosen, pictures[method], costs, output / f"{method}.json", notes)
@@ -73,10 +84,13 @@ def run(
             from ..diffusers.peers import ABOUT
 
             notes.append(f"{method}: {ABOUT[method]}")
-        if missed := len(chosen) - len(costs):
+        missed = len(chosen) - len(costs)
+        if missed and asked:
             failed += missed
             notes.append(f"{missed} pairs could not be edited by {method}: {folder / 'results.csv'} says why.")
-    if unfit and not found:
+        elif missed:
+            notes.append(f"{missed} pairs were not edited by {method} yet: add it to --methods.")
+    if unfit and not set(found) & set(methods):
         raise unfit
     published = {pair.name: pair.published for pair in pairs if pair.published}
     if published:
@@ -117,32 +131,52 @@ def _settings(settings: Settings, method: str) -> Settings:
     return replace(settings, recipe=method)
 
 
-def _edit(
-    pairs: Sequence[Pair], folder: Path, settings: Settings, engine_of: EngineOf, method: str, on_row: Callable
-) -> dict[str, dict[str, float]]:
-    """Seconds and memory of each pair that could be edited."""
+def _row(pair: Pair, method: str) -> Row:
+    """What a pair asks a method for."""
+    return Row(
+        number=0,  # which does not count
+        photo=str(pair.photo.absolute()),
+        sentence=pair.target.strip(),
+        caption=pair.caption.strip() if method in ("instant", "ledits") else "",
+        strength=paper.ETA if method == "paper" else Row.strength,
+        output=f"{pair.name}.png",
+    )
+
+
+def _other_settings(folder: Path, settings: Settings) -> str:
+    """What is another setting of a folder's pictures, or ""."""
+    try:
+        before = dict(json.loads((folder / FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return f"a {FILE} that cannot be read"
+    name = replace(settings, threads=chosen_threads(None, folder)).differs(before)
+    return name and f"{name} {before[name]!r}, not {getattr(settings, name)!r}"
+
+
+def _edit(rows: Sequence[Row], folder: Path, settings: Settings, engine_of: EngineOf, on_row: Callable) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     settings = replace(settings, threads=chosen_threads(None, folder))
     keep(settings, folder)
     path = folder / "manifest.jsonl"
     with whole(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-        for pair in pairs:
-            row = {"photo": str(pair.photo.absolute()), "sentence": pair.target, "output": f"{pair.name}.png"}
-            if method in ("instant", "ledits") and pair.caption:
-                row["caption"] = pair.caption
-            file.write(json.dumps(row) + "\n")
-    strength = paper.ETA if method == "paper" else Row.strength
+        for row in rows:
+            cells = {name: getattr(row, name) for name in COLUMNS}
+            file.write(json.dumps(cells) + "\n")
     engine = engine_of(settings, folder.absolute(), folder.absolute())
-    manifest = Manifest(path, strength=strength)
-    runner.run(manifest, folder, engine, on_row=on_row)
-    costs, asked = {}, {row.key for row in manifest}
-    for result in results.read(folder / "results.csv"):
-        # The folder may hold pairs of an earlier run that are not asked for now, or that had another target.
-        if result.status == results.DONE and result.key in asked:
-            costs[result.output.removesuffix(".png")] = {"seconds": result.seconds} | (
-                {"peak_mib": result.peak_mib} if result.peak_mib else {}
-            )
-    return costs
+    runner.run(Manifest(path), folder, engine, on_row=on_row)
+
+
+def _costs(rows: Sequence[Row], folder: Path) -> dict[str, dict[str, float]]:
+    """Seconds and memory of each pair that is edited."""
+    # The folder may hold pairs of an earlier run that are not asked for now, or that had another target.
+    asked, table = {row.key for row in rows}, folder / "results.csv"
+    last = {result.output: result for result in (results.read(table) if table.is_file() else ()) if result.key in asked}
+    return {
+        name.removesuffix(".png"): {"seconds": result.seconds}
+        | ({"peak_mib": result.peak_mib} if result.peak_mib else {})
+        for name, result in last.items()
+        if result.status == results.DONE and (folder / name).is_file()
+    }
 
 
 def _stamp(path: Path, pair: Pair, metrics: Metrics) -> str:

@@ -3,16 +3,21 @@
 A subcommand's module has
 
     add_arguments(parser: argparse.ArgumentParser) -> None
+    check(options: argparse.Namespace) -> None                  # raises ValueError or OSError if it is misused
     run(options: argparse.Namespace) -> int                     # the exit status
+    KEPT: str                                                   # if it goes on where it was stopped: how
 
 and a docstring that its help starts with; if it likes, a USAGE in the place of the one with every option. What is heavy
-it imports inside of `run`, so that its help comes at once.
+it imports inside of `run`, so that its help comes at once, and what `check` refuses as well.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+
+from .. import __version__, notices
+from .help_text import Help
 
 COMMANDS = {
     "edit": "edit one photo by a sentence",
@@ -21,13 +26,18 @@ COMMANDS = {
     "bench": "measure edits on TEdBench or PIE-Bench",
 }
 USAGE = "imagic COMMAND ... (imagic COMMAND --help tells more)"
+STATUSES = """exit status:
+  0    done
+  1    the work failed
+  2    the command cannot be followed: an option or a name in it is wrong; nothing was begun
+  3    batch and bench: done, but for some rows or pairs
+  130  stopped by Ctrl-C"""
 # Exit statuses. A subcommand may have further ones of its own.
 DONE, FAILED, MISUSED, STOPPED = 0, 1, 2, 130
-EXPECTED = (ValueError, OSError, ImportError)  # whose words are a sentence for the user
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C.
+    """Run the command and return its exit status, see `STATUSES`.
 
     Args:
         arguments: of the command line; default: `sys.argv`'s.
@@ -43,26 +53,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"imagic {name}",
         usage=getattr(command, "USAGE", None),
         description=command.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     command.add_arguments(parser)
     options = parser.parse_args(rest)
+    kept = getattr(command, "KEPT", "")
     try:
-        return command.run(options)
+        try:
+            command.check(options)
+        except (ValueError, OSError) as error:
+            return _ended(MISUSED, str(error))
+        with notices.plain():
+            return command.run(options)
     except ModuleNotFoundError as error:
-        print(f"imagic: {error.name} is missing: install it with pip.", file=sys.stderr)
-        return FAILED
-    except EXPECTED as error:
-        print(f"imagic: {error}", file=sys.stderr)
-        return FAILED
+        return _ended(FAILED, f"{error.name} is missing: install it with pip.")
+    except ImportError as error:
+        return _ended(FAILED, str(error))
+    except (ValueError, OSError) as error:  # whose words are a sentence for the user
+        return _ended(FAILED, f"{error} {kept}")
     except RuntimeError as error:
         if "out of memory" not in str(error):  # as CUDA's, ROCm's and Apple's all say
             raise
-        print(f"imagic: The memory of the device is too small: {_smaller(options)}.", file=sys.stderr)
-        return FAILED
+        return _ended(FAILED, f"The memory of the device is too small: {_smaller(options)}.")
     except KeyboardInterrupt:
-        print("imagic: stopped.", file=sys.stderr)
-        return STOPPED
+        return _ended(STOPPED, f"stopped. {kept}")
+
+
+def _ended(status: int, sentence: str) -> int:
+    """Tell why, on a line of its own: on a terminal a line of progress may stand unfinished."""
+    print(f"{chr(10) * sys.stderr.isatty()}imagic: {sentence.strip()}", file=sys.stderr)
+    return status
 
 
 def _smaller(options: argparse.Namespace) -> str:
@@ -83,8 +103,10 @@ def _explain(arguments: list[str]) -> int:
         "imagic",
         usage=USAGE,
         description="Edit a photo by one sentence (Imagic, arXiv 2210.09276).\n\ncommands:\n" + "\n".join(lines),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=STATUSES,
+        formatter_class=Help,
     )
+    parser.add_argument("--version", action="version", version=f"imagic {__version__}")
     parser.add_argument("command", choices=COMMANDS, help=argparse.SUPPRESS)
     parser.parse_args(arguments)
     return MISUSED

@@ -7,7 +7,7 @@ examples:
   imagic apply dog.safetensors --model sd15.safetensors --strength 1.4 --photo dog.jpg -o more.png
   imagic apply dog.safetensors "a dog wearing a crown" --model sd15.safetensors -o crown.png
 
-exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C
+exit status: 0 done, 1 the work failed, 2 misused: an option or a name is wrong, 130 stopped by Ctrl-C
 """
 
 import argparse
@@ -19,15 +19,20 @@ USAGE = "imagic apply EDIT [SENTENCE] --model NAME [-o FILE] [options]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("edit", type=Path, help="the file of the edit")
+    parser.add_argument("edit", type=Path, help="The file of the edit, .safetensors.")
     parser.add_argument(
         "sentence",
         nargs="?",
-        help="what the finished photo shows (default: the text it was learned with; after --caption that is the photo "
-        "as it was)",
+        help="What the finished photo shows. Default: the text it was learned with, which after --caption is that of "
+        "the photo as it was.",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="the picture to write (default: EDIT-edited.png, here)"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="The picture to write: .png, .jpg, .webp, .tif, .bmp or .avif. A file that is there is replaced. Default: "
+        "EDIT-edited.png in the current folder.",
     )
     arguments.add_model(parser)
     drawing = arguments.add_sampling(parser)
@@ -35,14 +40,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--photo",
         type=Path,
         metavar="FILE",
-        help="the photo, to put the edit into at its full size (default: as drawn)",
+        help="The photo, to put the edit into it at its full size. Default: the picture as the model drew it.",
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def check(options: argparse.Namespace) -> None:
     arguments.check_sentence(options.sentence)
-    if not options.edit.is_file():
-        raise ValueError(f"There is no file {str(options.edit)!r}: check its path.")
+    arguments.check_file(options.edit)
+    if options.photo is not None:
+        files.check_photo(options.photo)
+    files.check_output(options.output or files.default_output(options.edit), options.photo)
+    arguments.check_sampling(options)
+    arguments.check_model(options)
+
+    from .. import edit_file  # last: PyTorch, which it needs, takes seconds
+
+    edit_file.check(options.edit)
+
+
+def run(options: argparse.Namespace) -> int:
     output = options.output or files.default_output(options.edit)
     photo = None if options.photo is None else files.read_photo(options.photo)
     kind = files.check_output(output, options.photo)

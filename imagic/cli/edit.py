@@ -10,7 +10,7 @@ examples:
 
 Too weak? More --strength, or a lower --threshold. Does it spill over? A higher --threshold.
 
-exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C
+exit status: 0 done, 1 the work failed, 2 misused: an option or a name is wrong, 130 stopped by Ctrl-C
 """
 
 import argparse
@@ -24,46 +24,50 @@ USAGE = "imagic edit PHOTO SENTENCE --model NAME [-o FILE] [options]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("photo", type=Path, help="any picture file, of any size")
-    parser.add_argument("sentence", help="what the finished photo shows")
+    parser.add_argument("photo", type=Path, help="The photo: a picture file of any kind and size.")
+    parser.add_argument("sentence", help="What the finished photo shows.")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="the picture to write (default: PHOTO-edited.png, here)"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="The picture to write: .png, .jpg, .webp, .tif, .bmp or .avif. A file that is there is replaced. Default: "
+        "PHOTO-edited.png in the current folder.",
     )
     arguments.add_model(parser)
     learning = parser.add_argument_group("learning the photo")
     learning.add_argument(
-        "--instant", metavar="CAPTION", help="train nothing: start from this caption of the photo as it is"
+        "--instant",
+        metavar="CAPTION",
+        help="Train nothing: this caption says what the photo shows now. Quicker, but keeps less of the photo.",
     )
     learning.add_argument(
-        "--caption", metavar="TEXT", help="what the photo shows: one that is learned so serves other sentences as well"
+        "--caption",
+        metavar="TEXT",
+        help="What the photo shows now. An edit that is learned with it serves other sentences as well. Default: the "
+        "sentence itself is learned.",
     )
     learning.add_argument(
-        "--save-edit", type=Path, metavar="FILE", help="keep what was learned, for imagic apply, ComfyUI or diffusers"
+        "--save-edit",
+        type=Path,
+        metavar="FILE",
+        help="Also keep what was learned, in a .safetensors file for imagic apply, ComfyUI or diffusers.",
     )
-    learning.add_argument(
-        "--size",
-        type=int,
-        metavar="PIXELS",
-        help="draw as many pixels as a square of this side has (default: the model's own)",
-    )
-    learning.add_argument("--embedding-steps", type=int, metavar="N", help="of stage A (default: 25)")
-    learning.add_argument("--tuning-steps", type=int, metavar="N", help="of stage B (default: 10)")
-    learning.add_argument(
-        "--gradient-checkpointing", action="store_true", help="a third slower, a fraction of the memory"
-    )
+    arguments.add_learning(learning)
     drawing = arguments.add_sampling(parser)
     drawing.add_argument(
-        "--as-drawn", action="store_true", help="give the picture as the model drew it, not put back into the photo"
+        "--as-drawn",
+        action="store_true",
+        help="Write the picture at the size that the model drew, not put back into the photo. Default: off.",
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def check(options: argparse.Namespace) -> None:
     arguments.check_sentence(options.sentence)
     arguments.check_caption("--caption", options.caption)
     arguments.check_caption("--instant", options.instant)
-    photo = files.read_photo(options.photo)
-    output = options.output or files.default_output(options.photo)
-    kind = files.check_output(output, options.photo)
+    files.check_photo(options.photo)
+    files.check_output(options.output or files.default_output(options.photo), options.photo)
     if options.instant is not None:
         if options.caption is not None:
             raise ValueError("--instant has a caption of its own: leave out --caption.")
@@ -71,6 +75,15 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError("--instant learns nothing that --save-edit could keep: leave one of them out.")
     if options.save_edit is not None:
         files.check_edit_file(options.save_edit)
+    arguments.check_sampling(options)
+    arguments.check_learning(options)
+    arguments.check_model(options)
+
+
+def run(options: argparse.Namespace) -> int:
+    photo = files.read_photo(options.photo)
+    output = options.output or files.default_output(options.photo)
+    kind = files.check_output(output, options.photo)
     drawing, stages = arguments.sampling(options), _stages(options)
     pipeline = arguments.load(options)
 

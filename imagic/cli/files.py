@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..checks import shown
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -14,15 +16,19 @@ def read_photo(path: Path) -> "Image":
     """A picture file, upright, RGB, in sRGB.
 
     Raises:
-        ValueError: there is none, or it cannot be read.
+        ValueError: it cannot be read.
     """
     from .. import picture_file
-    from ..checks import shown
 
-    try:
-        return picture_file.read(path, shown(str(path)))
-    except FileNotFoundError:
-        raise ValueError(f"There is no photo {shown(str(path))}: check its path.") from None
+    return picture_file.read(path, shown(str(path)))
+
+
+def check_photo(path: Path) -> None:
+    """Raises ValueError unless there is a file."""
+    if not path.exists():
+        raise ValueError(f"There is no photo {shown(str(path))}: check its path.")
+    if path.is_dir():
+        raise ValueError(f"{shown(str(path))} is a folder: name one photo, or use imagic batch for many.")
 
 
 def default_output(name: Path) -> Path:
@@ -31,8 +37,6 @@ def default_output(name: Path) -> Path:
     Raises:
         ValueError: there is such a file, which may be the only copy of another picture.
     """
-    from ..checks import shown
-
     path = Path(f"{name.stem}-edited.png")
     if path.exists():
         raise ValueError(f"{shown(str(path))} is there already: name the new picture with -o.")
@@ -47,8 +51,6 @@ def check_output(path: Path, photo: Path | None = None) -> str:
     """
     from PIL import Image
 
-    from ..checks import shown
-
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in KINDS or kind not in Image.SAVE:
         raise ValueError(f"{shown(str(path))} is no name of a picture: end it with .png, .jpg or .webp.")
@@ -60,8 +62,6 @@ def check_output(path: Path, photo: Path | None = None) -> str:
 
 def check_edit_file(path: Path) -> None:
     """Raises ValueError unless an edit file, which no photo is by its name, can be written there."""
-    from ..checks import shown
-
     check_folder(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"{shown(str(path))} is no name of an edit file: end it with .safetensors.")
@@ -69,8 +69,6 @@ def check_edit_file(path: Path) -> None:
 
 def check_folder(path: Path) -> None:
     """Raises ValueError unless a file can be made there, as far as that shows."""
-    from ..checks import shown
-
     if path.is_dir():
         raise ValueError(f"{shown(str(path))} is a folder: add a file's name.")
     if not path.parent.is_dir():

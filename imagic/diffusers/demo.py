@@ -1,4 +1,4 @@
-"""The demo model as objects of diffusers and transformers, in float32: 128 x 128 pixel scenes of animals, no download.
+"""The demo model as objects of diffusers and transformers: 128 x 128 pixel scenes of animals, no download.
 
 `demo/training` makes it, and ComfyUI's node reads the same files.
 """
@@ -18,12 +18,12 @@ PLAINLY = {"torch_dtype": torch.float32, "low_cpu_mem_usage": False}
 _TABLE = "text_model.embeddings.token_embedding.weight"
 
 
-def vae(folder: Path = MODEL) -> AutoencoderTiny:
-    return AutoencoderTiny.from_pretrained(folder / "vae", **PLAINLY)
+def vae(folder: Path = MODEL, dtype: torch.dtype = torch.float32) -> AutoencoderTiny:
+    return AutoencoderTiny.from_pretrained(folder / "vae", **PLAINLY | {"torch_dtype": dtype})
 
 
-def unet() -> UNet2DConditionModel:
-    return UNet2DConditionModel.from_pretrained(MODEL / "unet", **PLAINLY)
+def unet(dtype: torch.dtype = torch.float32) -> UNet2DConditionModel:
+    return UNet2DConditionModel.from_pretrained(MODEL / "unet", **PLAINLY | {"torch_dtype": dtype})
 
 
 def compact_text_encoder_tensors(folder: Path = MODEL) -> dict[str, torch.Tensor]:
@@ -54,13 +54,13 @@ def text_encoder(folder: Path = MODEL) -> CLIPTextModel:
     return model.eval()
 
 
-def pipeline() -> StableDiffusionPipeline:
+def pipeline(dtype: torch.dtype = torch.float32) -> StableDiffusionPipeline:
     """The whole model."""
     return StableDiffusionPipeline(
-        vae=vae(),
-        text_encoder=text_encoder(),
+        vae=vae(dtype=dtype),
+        text_encoder=text_encoder().to(dtype),
         tokenizer=Tokenizer(),
-        unet=unet(),
+        unet=unet(dtype),
         scheduler=DDIMScheduler.from_pretrained(MODEL / "scheduler"),
         safety_checker=None,
         feature_extractor=None,

@@ -1,16 +1,17 @@
 """Captions as CLIP's token ids, without CLIP's tokenizer: every word the model knows is one token there."""
 
 import json
-from pathlib import Path
+import warnings
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-# A wheel has the weights beside this file. In a clone they are where the nodes and their training have them.
-_IN_WHEEL = Path(__file__).parent / "demo_model"
-MODEL = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).parents[2] / "demo" / "model"
+from ..checks import shown
+from ..model_name import DEMO_FOLDER as MODEL
+
 _VOCABULARY = json.loads((MODEL / "vocabulary.json").read_text())
 
 VOCABULARY_SIZE = 49408
@@ -21,6 +22,18 @@ UNKNOWN = 0
 
 # Every id with an embedding of its own; all others share one.
 TOKEN_IDS = (START, END, *sorted(_VOCABULARY.values()))
+
+# Of each kind of words that the model knows.
+EXAMPLES = "dog, cat, rabbit, bird, blue, jumping, hat, scarf, snow or beach"
+MOST_NAMED = 5
+
+
+def warn_of_unknown(words: Iterable[str]) -> None:
+    """Warns of words that the model has not learnt: all of them are one to it."""
+    unknown = [shown(word) for word in dict.fromkeys(words) if word not in _VOCABULARY]
+    if unknown:
+        named = ", ".join(unknown[:MOST_NAMED]) + (" and more" if len(unknown) > MOST_NAMED else "")
+        warnings.warn(f"The demo model does not know {named}: use words such as {EXAMPLES}.", stacklevel=2)
 
 
 def split(text: str) -> list[str]:
@@ -42,7 +55,9 @@ class Tokenizer:
         self.model_max_length = length
 
     def tokenize(self, text: str) -> list[str]:
-        return split(text)
+        words = split(text)
+        warn_of_unknown(words)  # here, since pipelines ask for this once a text
+        return words
 
     def __call__(self, text: str | list[str], **_) -> SimpleNamespace:
         texts = [text] if isinstance(text, str) else text

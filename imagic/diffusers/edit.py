@@ -21,11 +21,11 @@ from ..interpolation import interpolate
 from ..region import edit_region
 from ..training import History
 from ..weights import Weights
-from . import host_edit, lora_names, options, pictures
+from . import host_edit, lora_names, options, own_photo, pictures
 from .borrowing import borrowed, weight_of
 from .denoiser import DiffusersDenoiser
 from .families import family_of
-from .images import OUTPUT_TYPES, as_picture, as_region, from_latent
+from .images import OUTPUT_TYPES, as_region, from_latent
 from .sampling import sample_edit
 
 PREVIEW_SIZE = 256
@@ -200,12 +200,12 @@ class ImagicEdit:
         Warns if the pipeline's network is of the same layout but has other weights.
 
         Args:
-            image: the photo, as `tune` takes it, for files of ComfyUI that hold a small picture of it alone. Of other
-                files, its shape is checked.
+            image: the photo, as `tune` takes it, for files of ComfyUI that hold a small picture of it alone. Of all
+                files it is checked: another photo is refused, and one in another size or file format is not.
 
         Raises:
             NotAnEdit: the file cannot be read, or lacks the photo, or its text is none for the pipeline.
-            ValueError: the pipeline's network is of another kind, or the image has another shape.
+            ValueError: the pipeline's network is of another kind, or the image is another photo or has another shape.
         """
         path, family = options.file_path(path), family_of(pipeline)
         size = sum(weight.numel() for weight in family.network.parameters())
@@ -219,17 +219,11 @@ class ImagicEdit:
         else:
             base = host_edit.base_of(family)
             saved = host_edit.translated(saved, name, family)
+        saved = host_edit.read(saved, name, family)
         _tuning(family.network, saved.update)  # to refuse one of another model
         if not saved.base.same_weights(base):
             warnings.warn(f"{name} was tuned on {told}, and this is another model.", stacklevel=2)
-        photo, about = saved.photo, saved.about
-        scale = pipeline.vae_scale_factor
-        unit = scale * family.multiple
-        if photo is None:
-            photo = pictures.encode(pipeline, host_edit.picture_of(saved, name, image, unit), family.multiple)
-        elif image is not None:
-            height, width = (length * scale for length in photo.shape[-2:])
-            host_edit.check_shape(as_picture("image", image), name, width, height, unit)
+        photo, about = own_photo.latent_of(saved, name, image, pipeline, family.multiple), saved.about
         guidance = about.get("optimized", {}).get("guidance")
         return cls(pipeline, photo, about["text"], saved.anchor, saved.optimized, saved.update, (), guidance)
 

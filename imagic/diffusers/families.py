@@ -10,6 +10,8 @@ from packaging.version import Version
 from torch import Tensor
 
 from ..denoiser import Conditioning
+from ..edit_fit import Takes
+from .pictures import makes_video
 
 
 class PipelineFamily:
@@ -17,6 +19,7 @@ class PipelineFamily:
 
     part = "unet"  # of the pipeline
     multiple = 1  # of a latent's height and width
+    patch = 1  # latent positions that are one of the network's inputs
     since = "0.30"  # the first diffusers whose network is called as here
     guidance = 4.0  # by default
     reads: ClassVar[tuple[str, ...]] = ("cross_attn",)  # of a text
@@ -27,6 +30,22 @@ class PipelineFamily:
         self.network = _uncompiled(getattr(pipeline, self.part))
         # A network that is offloaded waits on another device for its turn.
         self.device = getattr(pipeline, "_execution_device", self.network.device)
+
+    def takes(self) -> Takes:
+        """What the network takes of an edit."""
+        config = self.network.config
+        pooled = config.get("pooled_projection_dim")
+        if config.get("addition_embed_type") == "text_time":
+            pooled = config["projection_class_embeddings_input_dim"] - 6 * config["addition_time_embed_dim"]
+        tokens = config.get("cross_attention_dim") or config.get("joint_attention_dim")
+        widths = {"cross_attn": tokens, "pooled_output": pooled}
+        return Takes(
+            channels=config["in_channels"] // self.patch,
+            dimensions=3 if makes_video(self.pipeline.vae) else 2,
+            multiple=self.multiple,
+            # Of a UNet whose blocks read several texts the widths are a list.
+            widths={name: width for name, width in widths.items() if name in self.reads and isinstance(width, int)},
+        )
 
     @torch.no_grad()
     def texts(self, text: str) -> tuple[Conditioning, Conditioning | None]:
@@ -67,7 +86,7 @@ class StableDiffusion3(PipelineFamily):
 class Packed(PipelineFamily):
     """Families whose network takes patches of 2 x 2 latent positions as tokens, and timesteps from 0 to 1."""
 
-    part, multiple = "transformer", 2
+    part, multiple, patch = "transformer", 2, 4
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Conditioning) -> Tensor:
         count, channels, (height, width) = len(noisy), noisy.shape[1], noisy.shape[-2:]

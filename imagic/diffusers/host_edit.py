@@ -1,47 +1,37 @@
 """What ComfyUI's node Save Imagic Edit wrote, as a diffusers pipeline has it."""
 
-import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..checks import quoted
-from ..denoiser import Conditioning
+from ..denoiser import Conditioning, is_text
 from ..edit import Edit
 from ..edit_file import NotAnEdit
+from ..edit_fit import check_fit
 from ..fingerprint import Fingerprint, fingerprint
 from .borrowing import weight_of
 from .families import PipelineFamily
 from .host_names import Place, places
-from .images import as_picture, resized
 
 _OF_OUTPUTS = {".lora_up.weight", ".diff", ".diff_b"}  # have a row for each of a layer's outputs
 _SUFFIXES = *sorted(_OF_OUTPUTS), ".lora_down.weight", ".alpha"
 # Of a conditioning: what some of the networks do not read, and what is no part of a text.
 _UNUSED = {"pooled_output", "guidance"}
-_SHAPE = 0.02  # how much a photo's width over its height may be off, as a share, beside what rounding makes of it
 
 
 def translated(saved: Edit, name: str, family: PipelineFamily) -> Edit:
-    """The edit with its update by layer of the pipeline's network, and of its texts what the network reads.
+    """The edit with its update by layer of the pipeline's network.
 
     Args:
         name: of the file.
 
     Raises:
-        NotAnEdit: it is of another kind of model, or its text is steered by what a pipeline cannot be told.
+        NotAnEdit: it is of another kind of model.
     """
-    return replace(
-        saved,
-        update=_update(saved, name, family),
-        optimized=_text("optimized", saved, name, family),
-        anchor=_text("anchor", saved, name, family),
-        about={**saved.about, "text": _prompt(saved.about)},
-    )
+    return replace(saved, update=_update(saved, name, family), about={**saved.about, "text": _prompt(saved.about)})
 
 
 def _update(saved: Edit, name: str, family: PipelineFamily) -> dict[str, Tensor]:
@@ -84,6 +74,25 @@ def base_of(family: PipelineFamily) -> Fingerprint:
     return fingerprint(shapes, weight)
 
 
+def read(saved: Edit, name: str, family: PipelineFamily) -> Edit:
+    """The edit with what the network reads of its texts and its photo, each as the network takes it.
+
+    Args:
+        name: of the file.
+
+    Raises:
+        NotAnEdit: they are of another model, or its text is steered by what a pipeline cannot be told.
+    """
+    takes = family.takes()
+    optimized, anchor = (_text(part, saved, name, family) for part in ("optimized", "anchor"))
+    own = replace(saved, optimized=optimized, anchor=anchor)
+    check_fit(own, name, takes)
+    if own.photo is None:
+        return own
+    missing = takes.dimensions + 2 - own.photo.ndim
+    return replace(own, photo=own.photo.float().reshape(*own.photo.shape[:2], *[1] * missing, *own.photo.shape[2:]))
+
+
 def _text(part: str, saved: Edit, name: str, family: PipelineFamily) -> Conditioning:
     text, rest = getattr(saved, part), saved.about.get(part, {})
     more = {*text, *(key for key, value in rest.items() if value is not None)} - {*family.reads, *_UNUSED}
@@ -93,52 +102,10 @@ def _text(part: str, saved: Edit, name: str, family: PipelineFamily) -> Conditio
             "the text from CLIP Text Encode alone."
         )
     own = {key: text[key] for key in family.reads if key in text}
-    config = family.network.config
-    width = config.get("cross_attention_dim") or config.get("joint_attention_dim")
-    if {*family.reads} - {*own, "attention_mask"} or own["cross_attn"].shape[-1] != width:
+    mask = own.get("attention_mask")
+    if mask is not None and mask.shape != own["cross_attn"].shape[:2]:
         raise NotAnEdit(f"{name} holds no text of this model: save it again.")
-    return own
-
-
-def picture_of(saved: Edit, name: str, image: Any, unit: int) -> Image.Image:
-    """The photo that the edit was learned from, at its size there.
-
-    Args:
-        name: of the file.
-        image: the photo at any size, as `tune` takes it, or None.
-        unit: pixels that the network takes a multiple of.
-
-    Raises:
-        NotAnEdit: the file holds a smaller picture of it alone, and no image is given.
-        ValueError: the image has another shape.
-    """
-    preview = Image.fromarray(np.asarray(saved.preview))
-    width, height = saved.about.get("size", preview.size)
-    if image is None:
-        if preview.size != (width, height):
-            raise NotAnEdit(f"{name} holds only a small picture of the photo: give the photo as image (--photo).")
-        return preview
-    photo = as_picture("image", image)
-    check_shape(photo, name, width, height, unit)
-    return resized(photo, width, height)
-
-
-def check_shape(photo: Image.Image, name: str, width: int, height: int, unit: int) -> None:
-    """Whether a photo may be the one that an edit was learned from, at another size.
-
-    Args:
-        name: of the file.
-        width, height: at which it was learned, in pixels; each side may have been rounded by up to `unit`.
-
-    Raises:
-        ValueError: it has another shape.
-    """
-    rounding = unit / width + unit / height
-    if abs(math.log(photo.width / photo.height * height / width)) > max(_SHAPE, rounding):
-        raise ValueError(
-            f"image is {photo.width} x {photo.height}, and {name} was learned from {width} x {height} pixels, another "
-            "shape: crop it as it was there."
-        )
+    return {key: tensor.float() if is_text(key, tensor) else tensor for key, tensor in own.items()}
 
 
 def _prompt(about: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 
 import diffusers
 import torch
@@ -11,13 +12,12 @@ from diffusers import DiffusionPipeline
 from diffusers.loaders.single_file_utils import SingleFileComponentError
 from safetensors import SafetensorError, safe_open
 
-from .. import checks
-from .demo_words import MODEL
+from .. import checks, model_name
+from ..devices import device_of
 
-DEMO = "demo"
-DEVICES = ("auto", "cuda", "mps", "cpu")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-OFFLOADS = ("none", "model", "sequential")
+# What the libraries raise of folders with damaged or missing files.
+BROKEN = (OSError, ValueError, RuntimeError, SafetensorError, UnpicklingError, AttributeError, KeyError, TypeError)
 # What of its layers' names tells the pipeline that a checkpoint of one file is for.
 ONE_FILE = {
     "joint_blocks.": "StableDiffusion3Pipeline",
@@ -46,30 +46,14 @@ def load_pipeline(
     Raises:
         ValueError: there is no such model or device, or an argument is none that it takes.
     """
-    place = _device(device)
+    place = device_of(device, offload)
     kind = _dtype(dtype, place)
-    checks.choice("offload", offload, OFFLOADS)
-    if offload != "none" and place.type == "cpu":
-        raise ValueError(f"offload is {offload!r}, which needs a GPU, and this runs on the CPU: leave it at none.")
     pipeline = _load(model, kind, config)
     if offload == "none":
         return pipeline.to(place)
     offloaded = pipeline.enable_model_cpu_offload if offload == "model" else pipeline.enable_sequential_cpu_offload
     offloaded(device=place)
     return pipeline
-
-
-def _device(device: str) -> torch.device:
-    if device != "auto":
-        try:
-            place = torch.device(device)
-            torch.empty(0, device=place)
-        except (RuntimeError, AssertionError):  # of builds of PyTorch without it
-            raise ValueError(f"device is {checks.shown(device)}, which is not here: set it to auto or cpu.") from None
-        return place
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def _dtype(dtype: str, device: torch.device) -> torch.dtype:
@@ -81,30 +65,23 @@ def _dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
-    checks.text("model", model)
+    model_name.check(model, config)
     path = Path(model)
-    if model == DEMO:
+    if model == model_name.DEMO:
         from . import demo  # its weights are read as soon as it is imported
 
-        pipeline = demo.pipeline()
-        return pipeline if dtype == torch.float32 else pipeline.to(dtype)
+        return demo.pipeline(dtype)
     if path.suffix == ".safetensors":
         return _one_file(path, dtype, config)
-    if path.is_file():
-        raise ValueError(
-            f"model is the file {checks.shown(model)}: name a .safetensors checkpoint, a diffusers folder, a model of "
-            f"the Hugging Face hub, or {DEMO}."
-        )
-    if path.is_dir() and path.samefile(MODEL):
-        raise ValueError(f"model is the folder of the demo model: write {DEMO} in its place.")
-    if path.is_dir() and not (path / "model_index.json").is_file():
-        raise ValueError(f"model is the folder {checks.shown(model)}, which has no model_index.json: name its parent.")
     try:
         with quiet():
+            # Weights that a model has as safetensors alone or beside pickles are read from there. Of pickles diffusers
+            # warns, and PyTorch reads numbers from them and runs nothing.
             return DiffusionPipeline.from_pretrained(model, torch_dtype=dtype)
-    except (OSError, ValueError, RuntimeError) as error:
+    except BROKEN as error:
         if path.is_dir():
-            raise ValueError(f"The model in {checks.shown(model)} cannot be loaded: {_first_line(error)}") from None
+            reason = f"it has no {error}" if isinstance(error, KeyError) else _first_line(error).rstrip(".!")
+            raise ValueError(f"The model in {checks.shown(model)} cannot be loaded: {reason}.") from None
         raise ValueError(
             f"model is {checks.shown(model)}: no such folder is here, and the Hugging Face hub does not give one. "
             "Check its name, your connection and, for a gated model, your login."
@@ -112,8 +89,6 @@ def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeli
 
 
 def _one_file(path: Path, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
-    if not path.is_file():
-        raise ValueError(f"model is {checks.shown(str(path))}: there is no such file.")
     try:
         with safe_open(path, "pt") as file:
             names = list(file.keys())
@@ -145,8 +120,6 @@ def _one_file(path: Path, dtype: torch.dtype, config: str | None) -> DiffusionPi
 
 def _check_config(name: str, kind: str, config: str) -> None:
     """Raises ValueError unless the folder is of this kind of pipeline."""
-    if not Path(checks.text("config", config), "model_index.json").is_file():
-        raise ValueError(f"config is {checks.shown(config)}, no diffusers folder: name one that has model_index.json.")
     other = DiffusionPipeline.load_config(config).get("_class_name")
     if other != kind:
         raise ValueError(

@@ -8,8 +8,7 @@ import torch
 
 from .. import checks
 
-# As the nodes' widgets have them.
-ETA, THRESHOLD, GUIDANCE, STEPS = (-2, 3), (0, 0.95), (0, 100), (1, 1000)
+ETA, THRESHOLD, GUIDANCE, STEPS = checks.ETA, checks.THRESHOLD, checks.GUIDANCE, checks.STEPS
 
 
 def check_callback(name: str, value: Any) -> None:

@@ -32,7 +32,7 @@ def encode(pipeline: DiffusionPipeline, picture: Image.Image, multiple: int) -> 
         raise ValueError(f"The photo is {picture.width} x {picture.height}: it needs at least {unit} x {unit} pixels.")
     pixels = pipeline.image_processor.preprocess(picture, height=height, width=width)
     with _exact(pipeline.vae) as vae:
-        if _makes_video(vae):
+        if makes_video(vae):
             pixels = pixels.unsqueeze(2)
         encoded = vae.encode(pixels.to(pipeline._execution_device, vae.dtype))
     # Tiny autoencoders give the latent, others its distribution; the mode is its mean, where nothing is left to chance.
@@ -53,12 +53,12 @@ def decode(pipeline: DiffusionPipeline, latent: Tensor, output_type: str = "pil"
         scale, shift = _scale_and_shift(vae, latent)
         pixels = vae.decode((latent / scale + shift).to(vae.dtype)).sample.float()
     finite("The picture", pixels, "load the pipeline and its autoencoder in bf16 or fp32")
-    if _makes_video(vae):
+    if makes_video(vae):
         pixels = pixels[:, :, 0]
     return pipeline.image_processor.postprocess(pixels, output_type=output_type)[0]
 
 
-def _makes_video(vae: torch.nn.Module) -> bool:
+def makes_video(vae: torch.nn.Module) -> bool:
     """Whether it has a dimension for time, where a picture is the first of one frames."""
     return hasattr(vae, "temperal_downsample")
 

@@ -28,10 +28,10 @@ def wires(info: dict, defaults: dict) -> dict:
         return (column[0], top), (column[1], height)
 
     model, clip, vae = add("ImagicDemoCheckpoint", "Demo model", *at(PHOTO, 0, 98))
-    photo, _ = add("LoadImage", "Photo", *at(PHOTO, 140, 282), image=workflow.PHOTO.name)
-    (target,) = add("CLIPTextEncode", "Target text", *at(PHOTO, 464, 100), clip=clip, text=SENTENCE)
-    (negative,) = add("CLIPTextEncode", "Negative text", *at(PHOTO, 606, 88), clip=clip, text="")
-    stitcher, part, _ = add("ImagicCropPhoto", "Crop Photo", *at(PHOTO, 736, 160), photo=photo, size=128)
+    photo, _ = add("LoadImage", "Photo", *at(PHOTO, 136, 314), image=workflow.PHOTO.name)
+    (target,) = add("CLIPTextEncode", "Target text", *at(PHOTO, 488, 88), clip=clip, text=SENTENCE)
+    (negative,) = add("CLIPTextEncode", "Negative text", *at(PHOTO, 614, 88), clip=clip, text="")
+    stitcher, part, _ = add("ImagicCropPhoto", "Crop Photo", *at(PHOTO, 740, 160), photo=photo, size=128)
     (latent,) = add("VAEEncode", "Encode the photo", *at(WORDS, 0, 46), pixels=part, vae=vae)
     learning = {"model": model, "latent": latent}
     optimized, _ = add(

@@ -1,6 +1,7 @@
 """What a ComfyUI server answers, and when it is given up: against a stand-in that answers over HTTP as servers do."""
 
 import json
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,10 +11,10 @@ from PIL import Image
 
 from imagic.batch.editor import NoWorker, encode
 from imagic.batch.engines import comfyui
-from imagic.batch.engines.comfyui_server import Refused, Server
+from imagic.batch.engines.comfyui_server import Gone, Refused, Server, address_of
 from imagic.batch.engines.workflow import Workflow
 from imagic.batch.manifest import Row
-from imagic.batch.results import FAILED
+from imagic.batch.results import DONE, FAILED
 
 from . import world
 
@@ -27,6 +28,7 @@ MISSING = {
 NO_OUTPUTS = {"type": "prompt_no_outputs", "message": "Prompt has no outputs", "details": "", "extra_info": {}}
 PROBLEM = {"message": "Required input is missing", "details": "images"}
 NODE_ERRORS = {"8": {"errors": [PROBLEM], "dependent_outputs": ["8"], "class_type": "SaveImage"}}
+BREAKS_OFF = b"of which one more byte is to come"
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def serve():
                 status, content = answer(self.path.partition("?")[0].strip("/"))
                 content = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Length", str(len(content) + (content == BREAKS_OFF)))
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -82,6 +84,76 @@ def test_a_graph_that_is_refused(serve, status, reply, sentence):
     assert str(refused.value) == sentence.format(address=server.address)
 
 
+ODD = [[], None, "x", 3, True, {}, {"1": None, "a": []}, [[]], [3], [{}], {"prompt_id": 3}, {"system": "x"}]
+ODD += [
+    {"error": 3},
+    {"error": "x", "node_errors": None},
+    {"error": "x", "node_errors": {"8": []}},
+    {"prompt_id": "1", "node_errors": [1]},
+    b"",
+    b"<html>",
+]
+ODD += [{"prompt_id": "1", "node_errors": {"8": {"class_type": "A", "errors": [problem]}}} for problem in ("x", {})]
+ODD += [{"1": entry} for entry in ([], "x", {}, {"outputs": []}, {"outputs": {"8": []}})]
+ODD += [{"1": {"outputs": {"8": {"images": images}}}} for images in ("x", {}, [3], [{}], [{"filename": 3}])]
+ODD += [{"1": {"outputs": {}, "status": {"messages": messages}}} for messages in ({}, [3], [[]], [["execution_error"]])]
+ODD += [{"1": {"outputs": {}, "status": {"messages": [["execution_error", told]]}}} for told in (None, {}, {"a": 1})]
+ODD += [{"queue_running": items, "queue_pending": []} for items in (None, "x", {}, [3], [[]], [[0]], [[0, 3]])]
+ODD += [b"[" * 100_000]
+
+
+@pytest.mark.parametrize("content", ODD, ids=lambda content: str(content)[:60])
+def test_a_server_that_answers_oddly_is_gone(serve, content):
+    """As another program at that port does, or a broken one. An entry that is not there yet is no oddity."""
+    server = Server(serve(lambda path: (200, content)))
+    told, refused = [], False
+    for ask in (server.check, lambda: server.queue(GRAPH), lambda: server.outcome("1", "8"), lambda: server.knows("1")):
+        try:
+            assert ask() in (None, False, [])
+        except Gone as gone:
+            told.append(str(gone))
+        except Refused:
+            refused = True
+    assert refused == (content == {"error": "x", "node_errors": None})
+    assert len(told) >= 2
+    for sentence in told:
+        assert re.fullmatch(rf"{server.address} is no ComfyUI: [a-z _]+\.|.* is no JSON\.", sentence)
+
+
+def test_what_other_nodes_put_out_does_not_matter(serve):
+    entry = {"outputs": {"7": {"images": "x"}, "8": {"images": [{"filename": "a.png"}]}}, "status": None}
+    assert Server(serve(lambda path: (200, {"1": entry}))).outcome("1", "8") == [{"filename": "a.png"}]
+
+
+def test_an_error_that_breaks_off_is_a_server_that_is_gone(serve):
+    address = serve(lambda path: (500, BREAKS_OFF))
+    with pytest.raises(Gone, match=r"does not answer \("):
+        Server(address).check()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8188", "http://127.0.0.1:8188"),
+        ("[::1]:8188", "http://[::1]:8188"),
+        ("http://farm:80/", "http://farm:80"),
+        ("https://farm.example/comfy", "https://farm.example/comfy"),
+    ],
+)
+def test_addresses(text, address):
+    assert address_of(text) == Server(text).address == address
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "http://", "a:b", "a:99999", "ftp://a:1", "a b:1", "::1:1", "http://a?b", "a:1\n"]
+)
+def test_an_address_that_is_none_is_told_as_it_should_be(text):
+    with pytest.raises(
+        ValueError, match=r"^--servers has .*, no server's address: write http://127.0.0.1:8188, say\.$"
+    ):
+        address_of(text)
+
+
 PICTURE = encode(Image.new("RGB", (8, 8)), "a.png")
 
 
@@ -104,7 +176,7 @@ class Restarted:
         if path.startswith("history"):
             outputs = {"8": {"images": [{"filename": "a.png", "subfolder": "", "type": "output"}]}}
             return 200, {path.partition("/")[2]: {"outputs": outputs}} if now > self._row else {}
-        return 200, self.content if path == "view" else {}
+        return 200, self.content if path == "view" else {"system": {}}
 
 
 @pytest.fixture
@@ -140,3 +212,25 @@ def test_a_server_that_stays_away_ends_the_run(serve, units, tmp_path, monkeypat
     monkeypatch.setattr(comfyui, "PATIENCE", 0.3)
     with pytest.raises(NoWorker, match=r"No other server does: start one, and run the same command again\."):
         done(units, tmp_path, serve(Restarted(row=0.3, away=60)))
+
+
+def test_rows_that_a_broken_server_loses_are_done_by_another(serve, tmp_path):
+    """It says that it is there, takes every row, and answers nothing that a ComfyUI would."""
+    units = [[Row(number, "photo.png", "a blue dog", output=f"{number}.png")] for number in range(6)]
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
+    asked = []
+
+    def broken(path: str):
+        asked.append(path)
+        return 200, {"system": {}, "prompt_id": 3}
+
+    def slow(path: str):
+        time.sleep(0.1 if path == "prompt" else 0)
+        return good(path)
+
+    good = Restarted(row=0.0, away=0.0)
+    workflow = Workflow(world.workflow(tmp_path / "workflow.json"), [world.RULES[1]])
+    finished = list(comfyui.run(iter(units), workflow, tmp_path, [serve(broken), serve(slow)]))
+    assert [each.result.status for each in finished] == [DONE] * 6
+    assert good.queued == 6
+    assert "prompt" in asked

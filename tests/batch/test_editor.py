@@ -1,11 +1,16 @@
 """Pictures of a batch, read and written."""
 
 import io
+import os
+import sys
+import threading
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from imagic.batch.editor import Editor, edit_name, encode, picture
+from imagic.batch import sources
+from imagic.batch.editor import Editor, edit_name, encode, picture, read_file
 from imagic.batch.manifest import Row
 from imagic.batch.results import DONE
 from imagic.batch.settings import Settings
@@ -38,6 +43,7 @@ def test_a_replaced_photo_is_learned_anew(tmp_path):
         path.write_bytes(photo)
         finished = editor.edit(row)
         assert finished.result.status == DONE, finished.result.error
+        assert finished.result.content == sources.content(photo) == sources.read_content(row, tmp_path)
         for name, content in finished.files.items():
             (tmp_path / name).write_bytes(content)
         return finished
@@ -46,6 +52,29 @@ def test_a_replaced_photo_is_learned_anew(tmp_path):
     assert red.result.edit == again.result.edit != blue.result.edit
     assert red.files["a.png"] == again.files["a.png"] != blue.files["a.png"]
     assert list(again.files) == ["a.png"]  # its edit file is there
+
+    kept = tmp_path / red.result.edit
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-1])
+    mended = Editor(settings, tmp_path, tmp_path).edit(row)
+    assert mended.result.status == DONE, mended.result.error
+    assert mended.files == {"a.png": red.files["a.png"], red.result.edit: whole}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes in folders there")
+def test_a_photo_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    refused = []
+
+    def read():
+        with pytest.raises(ValueError, match=r"^photo pipe.png cannot be read \(it is a pipe\): correct its path\.$"):
+            read_file("photo", "pipe.png", tmp_path)
+        refused.append(True)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(5)
+    assert refused
 
 
 def test_an_edit_file_has_a_name_that_disks_and_tables_take():

@@ -1,7 +1,10 @@
 """The same pictures to the byte, whoever makes them and whoever is killed meanwhile."""
 
+import os
 import resource
+import signal
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -18,7 +21,9 @@ EXPECTED = {f"{number}.png" for number in range(ROWS) if number % 8 != 4}
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
-    return world.make(tmp_path_factory.mktemp("photos"), ROWS, BAD, per_photo=3)
+    path = world.make(tmp_path_factory.mktemp("photos"), ROWS, BAD, per_photo=3)
+    path.write_text(path.read_text().replace("a red dog", "a red unicorn"))  # of which the demo model's words warn
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +76,15 @@ def test_a_full_disk_a_killed_worker_and_a_killed_run(manifest, reference, tmp_p
         "What is done is kept: the same command goes on from there."
     )
     assert set(done(output)) == set(digests(output))
+    before = len(full.log.read_text())
     batch = Batch(manifest, output, *world.QUICK, "--workers", "2")
     batch.wait_for(8)
     assert batch.kill_worker("local") < len(EXPECTED)
     batch.wait_for(14)
     batch.kill()
+    said = batch.log.read_text()[before:]
+    assert "\nimagic: The demo model does not know 'unicorn'" in said
+    assert "UserWarning" not in said
     assert len(done(output)) < len(EXPECTED)
     assert main(["batch", str(manifest), str(output), *world.QUICK]) == 3
     assert digests(output) == digests(reference)
@@ -84,12 +93,32 @@ def test_a_full_disk_a_killed_worker_and_a_killed_run(manifest, reference, tmp_p
     assert not list(output.rglob("*.unfinished"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for a group of processes there")
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_is_one_sentence_that_says_how_to_go_on(manifest, tmp_path):
+    """A terminal sends it to all processes. The workers, which are still importing, say nothing of their own."""
+    batch = Batch(manifest, tmp_path / "out", *world.QUICK, "--workers", "2")
+    end = time.monotonic() + 60
+    while len(workers := batch.workers("local")) < 2 or min(each.cpu_times().user for each in workers) < 0.2:
+        assert time.monotonic() < end, batch.log.read_text()
+        time.sleep(0.02)
+    for worker in workers:  # first, or they might be ended before they could say anything
+        worker.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    os.killpg(batch.process.pid, signal.SIGINT)
+    assert batch.finish() == 130
+    *before, last = batch.log.read_text().splitlines()
+    assert last == "imagic: stopped. What is done is kept: the same command goes on from there."
+    assert [line.partition(":")[0] for line in before] == ["Row 13", "Row 21"]
+
+
 def test_ray_with_a_lost_worker(manifest, reference, tmp_path):
     output = tmp_path / "out"
     batch = Batch(manifest, output, *world.QUICK, "--engine", "ray", "--workers", "2", "--send-photos")
     batch.wait_for(3)
     assert batch.kill_worker("ray") < len(EXPECTED)
     assert batch.finish() == 3, batch.log.read_text()
+    assert "deprecated" not in batch.log.read_text()
     assert digests(output) == digests(reference)
     assert failures(output) == failures(reference)
     assert twice(output) == 0
@@ -127,10 +156,17 @@ def test_an_edit_is_put_back_into_the_photo_at_its_size(tmp_path):
         ([], "--model is missing"),
         (["--engine", "comfyui"], "--engine comfyui needs --servers URL,URL and --workflow FILE"),
         (
+            ["--engine", "comfyui", "--servers", "x", "--workflow", "a.json"],
+            "--servers has 'x', no server's address: write http://127.0.0.1:8188, say.",
+        ),
+        (
             ["--engine", "comfyui", "--servers", " ,", "--workflow", "a.json"],
             "--engine comfyui needs --servers URL,URL",
         ),
         (["--model", "demo", "--engine", "ray", "--gpus-per-worker", "-1"], "--gpus-per-worker is -1"),
+        (["--model", "demo", "--threads", "0"], "--threads is 0: set it between 1 and 1024."),
+        (["--servers", "a:1"], "--servers is for --engine comfyui: add that, or leave it out."),
+        (["--model", "demo", "--address", "auto"], "--address is for --engine ray: add that, or leave it out."),
     ],
 )
 def test_a_command_that_cannot_be(manifest, tmp_path, capsys, arguments, sentence):
@@ -141,5 +177,11 @@ def test_a_command_that_cannot_be(manifest, tmp_path, capsys, arguments, sentenc
 
 
 def test_a_model_that_is_not_there(manifest, tmp_path, capsys):
-    assert main(["batch", str(manifest), str(tmp_path), "--model", str(tmp_path), "--instant"]) == 1
+    command = ["batch", str(manifest), str(tmp_path / "out"), "--model", str(tmp_path), "--instant"]
+    assert main(command) == 2
     assert "has no model_index.json" in capsys.readouterr().err
+    (tmp_path / "model_index.json").write_text("{}")
+    assert main(command) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "cannot be loaded: it has no '_class_name'." in last
+    assert last.endswith("What is done is kept: the same command goes on from there.")

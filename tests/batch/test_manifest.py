@@ -61,6 +61,7 @@ def test_a_row_has_the_columns_that_a_workflow_asks_for(tmp_path):
         ({"output": "a.gif"}, "end it in one of .png"),
         ({"output": "a"}, "end it in one of .png"),
         ({"output": ".imagic-x.unfinished/a.png"}, "choose another name"),
+        ({"output": ".imagic/a.png"}, "choose another name"),
         ({"caption": "a\0b"}, "save the manifest as UTF-8"),
         ({"photo": "a\ud83d.png"}, "photo holds characters that are no text"),
         ({"output": "a\rb.png"}, "output is 'a\\rb.png': choose another name"),
@@ -102,6 +103,40 @@ def test_lines_that_are_no_rows(tmp_path):
     assert "It has 3 cells and the heading 2: put quotes around texts with commas." in bad[0].error
 
 
+def test_empty_lines_are_no_rows_but_count(tmp_path):
+    """Spreadsheets write commas alone for a row that was cleared. Those behind it keep their numbers and names."""
+    first, second = Manifest(csv_file(tmp_path, "photo,sentence", "a.png,a dog", " ,", "", ",", "b.png,a dog", ",", ""))
+    assert (first.number, second.number, second.output) == (1, 5, "b-5.png")
+    (row,) = Manifest(jsonl(tmp_path, "", GOOD, " "))
+    assert row.number == 2
+
+
+def test_a_name_that_a_row_of_json_has_twice(tmp_path):
+    twice = '{"photo": "a.png", "sentence": "a dog", "sentence": "a cat"}'
+    bad, good = Manifest(jsonl(tmp_path, twice, GOOD))
+    assert bad.error == "The row has 'sentence' twice: keep one of them."
+    assert good == Row(2, "a.png", "a dog", output="a-2.png")
+
+
+@pytest.mark.parametrize("length", [1_000_000, 1_000_001, 2_500_000])
+def test_a_line_that_is_too_long_is_one_bad_row(tmp_path, length):
+    long = f"a.png,{'x' * (length - 6)}"
+    bad, good = Manifest(csv_file(tmp_path, "photo,sentence", long, "b.png,a dog"))
+    assert bad.error == "It is longer than 1000000 characters: shorten its texts."
+    assert (good.number, good.photo) == (2, "b.png")
+    (last,) = Manifest(csv_file(tmp_path, "photo,sentence", long))
+    assert last == bad
+    bad_json, good_json = Manifest(jsonl(tmp_path, "x" * length, GOOD))
+    assert (bad_json, good_json.number) == (bad, 2)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_of_every_system(tmp_path, end):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(end.join(["photo,sentence", "a.png,a dog", "b.png,a cat"]).encode())
+    assert [(row.photo, row.sentence) for row in Manifest(path)] == [("a.png", "a dog"), ("b.png", "a cat")]
+
+
 @pytest.mark.parametrize("line", ['a.png,"a dog', 'a.png,"a "big" dog"', 'a.png,"a dog" x'])
 def test_a_wrong_quote_takes_no_other_row_with_it(tmp_path, line):
     path = csv_file(tmp_path, "photo,sentence", line, "b.png,a cat", 'c.png,"a cat, sitting"', "d.png,a cat")
@@ -119,6 +154,30 @@ def test_a_wrong_quote_takes_no_other_row_with_it(tmp_path, line):
         ("a.csv", "photo,sentence\n", "has no rows"),
         ("a.csv", "photo,text\n", "a column 'text'"),
         ("a.csv", 'photo,"sentence\na.png,a dog\n', "The heading of a.csv cannot be read as CSV"),
+        ("a.csv", "photo,sentence,Sentence\n", "has the column sentence twice: keep one of them."),
+        (
+            "a.csv",
+            "photo;sentence\na.png;a dog\n",
+            "has semicolons between its columns: save the manifest with commas",
+        ),
+        (
+            "a.csv",
+            '"sentence"\t"photo"\n',
+            "has tabs between its columns: save the",
+        ),
+        (
+            "a.csv",
+            "sentence | photo\n",
+            "has bars between its columns: save the",
+        ),
+        ("a.csv", "photo,sentence,;\n", "The heading of a.csv has a column ';': the columns are photo"),
+        ("a.csv", "photo,sentence,\n", "The heading of a.csv has a column '': the columns are photo"),
+        ("a.csv", "x" * 1_000_001, "The heading of a.csv is longer than 1000000 characters: write the columns into"),
+        (
+            "a.csv",
+            "\ufffdphoto,sentence\n",
+            "The heading of a.csv holds characters that are no text: save the",
+        ),
         ("a.jsonl", "\n\n", "has no rows"),
     ],
 )

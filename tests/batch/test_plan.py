@@ -1,11 +1,14 @@
 """Every row is done once, by one shard, next to those that share its tuning."""
 
 import csv
+import os
 import tracemalloc
 from collections import Counter
 
 import pytest
 
+from imagic.batch import runner, sources
+from imagic.batch.editor import Finished
 from imagic.batch.manifest import Manifest
 from imagic.batch.plan import MOST, WHOLE, Plan, Shard
 from imagic.batch.results import DONE, FAILED, Result, Table
@@ -122,6 +125,8 @@ def test_what_is_done_is_not_done_again(tmp_path):
         assert numbers(plan) == [[2], [3], [5]]
         assert (plan.counts.total, plan.counts.done, plan.counts.bad, plan.counts.todo) == (6, 2, 1, 3)
         assert not list(plan.bad_rows())  # the table says so already
+        assert [(bad.number, bad.error) for bad in plan.told] == [(6, "photo is empty: fill it in.")]
+        assert plan.counts.told == 1
         assert plan.failed_before(keys["failed.png"], "It is no picture.")
         assert not plan.failed_before(keys["failed.png"], "The disk is full.")
 
@@ -134,6 +139,22 @@ def do_all(output, whole: Manifest, shard: Shard = WHOLE) -> list[int]:
             (output / row.output).touch()
             table.append(Result(row.number, row.output, DONE, key=row.key))
     return [row.number for row in rows]
+
+
+def run_all(output, whole: Manifest, telling: bool = True, meanwhile=lambda: None) -> list[int]:
+    """The same by a whole run, with an engine that reads each photo and may tell what it held."""
+    numbers = []
+
+    def engine(units):
+        for row in (row for unit in units for row in unit):
+            numbers.append(row.number)
+            files = [(output / name).read_bytes() for name in (row.photo, row.mask) if name]
+            meanwhile()
+            content = sources.content(*files) if telling else ""
+            yield Finished(Result(row.number, row.output, DONE, key=row.key, content=content), {row.output: b"edit"})
+
+    runner.run(whole, output, engine)
+    return numbers
 
 
 def test_a_row_that_is_changed_back_is_done_again(tmp_path):
@@ -154,25 +175,98 @@ def test_a_row_that_moves_to_another_shard_and_back_is_done_again(tmp_path):
         assert do_all(tmp_path, whole, shard) == []
 
 
-def test_what_an_earlier_version_did_is_not_done_again(tmp_path):
-    """Its tables do not tell when a row ended. They are gone on with as they are."""
+@pytest.mark.parametrize("ended", ["", ",ended"])
+def test_what_an_earlier_version_did_is_not_done_again(tmp_path, ended):
+    """Its tables do not tell what the photos were, nor earlier ones when a row ended. They are gone on with as they
+    are."""
+    (tmp_path / "a").write_bytes(b"a dog")
     whole = manifest(tmp_path, row("a", "a hat", output="x.png"), row("a", "a ball", output="y.png"))
     key, path = next(iter(whole)).key, tmp_path / "results.csv"
-    heading = "number,output,status,seconds,evaluations,alignment,fidelity,peak_mib,error,edit,key\n"
-    path.write_text(f"{heading}1,x.png,done,1.500,90,,,0,,,{key}\n")
+    heading = f"number,output,status,seconds,evaluations,alignment,fidelity,peak_mib,error,edit,key{ended}\n"
+    time = ended and ",2026-11-26T16:19:32.574421Z"
+    path.write_text(f"{heading}1,x.png,done,1.500,90,,,0,,,{key}{time}\n")
     (tmp_path / "x.png").touch()
     assert do_all(tmp_path, whole) == [2]
     assert do_all(tmp_path, whole) == []
     assert path.read_text().startswith(heading)
-    assert {line.count(",") for line in path.read_text().splitlines()} == {10}
+    assert {line.count(",") for line in path.read_text().splitlines()} == {10 + bool(ended)}
+
+
+def test_a_photo_that_was_replaced_is_done_again(tmp_path):
+    """By one of the same size, of the same time, or of an older one. One that is put back is done again, too."""
+    photo, other = tmp_path / "a.png", tmp_path / "b.png"
+    photo.write_bytes(b"a dog")
+    other.write_bytes(b"a cat")
+    os.utime(other, ns=(10**18, 10**18))
+    whole = manifest(tmp_path, row("a.png", "a hat", output="x.png"))
+    assert run_all(tmp_path, whole) == [1]
+    assert run_all(tmp_path, whole) == []
+    before = photo.stat()
+    other.rename(photo)
+    assert run_all(tmp_path, whole) == [1]
+    assert run_all(tmp_path, whole) == []
+    photo.write_bytes(b"a dog that is longer")
+    os.utime(photo, ns=(10**18, 10**18))
+    assert run_all(tmp_path, whole) == [1]
+    photo.write_bytes(b"a dog")
+    os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run_all(tmp_path, whole) == [1]
+    photo.unlink()
+    assert run_all(tmp_path, whole) == []  # there is nothing to do it from, and its picture is there
+
+
+def test_a_mask_that_was_replaced_is_done_again(tmp_path):
+    for name in ("a.png", "mask.png"):
+        (tmp_path / name).write_bytes(b"white")
+    path = tmp_path / "rows.csv"
+    path.write_text("photo,sentence,mask,output\na.png,a hat,mask.png,x.png\na.png,a hat,,y.png\n")
+    whole = Manifest(path)
+    assert run_all(tmp_path, whole) == [1, 2]
+    (tmp_path / "mask.png").write_bytes(b"black and white")
+    assert run_all(tmp_path, whole) == [1]
+
+
+@pytest.mark.parametrize("telling", [True, False])
+def test_a_photo_that_was_only_copied_is_not_done_again(tmp_path, telling):
+    """Its time is another, its content is not: an engine tells what it has read, or the run looks for itself."""
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"a dog")
+    whole = manifest(tmp_path, row("a.png", "a hat", output="x.png"))
+    assert run_all(tmp_path, whole, telling) == [1]
+    os.utime(photo, ns=(10**18, 10**18))
+    assert run_all(tmp_path, whole, telling) == []
+
+
+def test_a_photo_that_is_replaced_while_it_is_edited_is_done_again(tmp_path):
+    """What was read is not what is there afterwards."""
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"a dog")
+    whole = manifest(tmp_path, row("a.png", "a hat", output="x.png"))
+    for telling in (True, False):
+        assert run_all(tmp_path, whole, telling, meanwhile=lambda: photo.write_bytes(b"a bird" * 9)) == [1]
+        assert run_all(tmp_path, whole, telling) == [1]
+        photo.write_bytes(b"a dog")
+    assert run_all(tmp_path, whole) == [1]
+
+
+def test_a_photo_is_read_again_only_if_its_size_or_time_is_another(tmp_path, monkeypatch):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"a dog")
+    whole = manifest(tmp_path, *(row(name, "a hat", output=f"x{name}") for name in ("a.png", "b.png")))
+    run_all(tmp_path, whole)
+    os.utime(tmp_path / "b.png", ns=(10**18, 10**18))
+    read, seen = sources.read_content, []
+    monkeypatch.setattr(sources, "read_content", lambda row, folder: seen.append(row.photo) or read(row, folder))
+    assert run_all(tmp_path, whole) == []
+    assert seen == ["b.png"]
 
 
 def test_a_long_plan_takes_no_memory(tmp_path):
-    rows = (row(f"{number % 5000}.png", f"dog {number}", "a dog") for number in range(20_000))
+    rows = (row(f"{number % 1000}.png", f"dog {number}", "a dog") for number in range(5_000))
     whole = manifest(tmp_path, *rows)
     tracemalloc.start()
     with Plan(whole, tmp_path) as plan:
-        assert sum(len(unit) for unit in plan.units()) == 20_000
+        assert sum(len(unit) for unit in plan.units()) == 5_000
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from imagic.batch.results import COLUMNS, DONE, FAILED, Result, Table, read
+from imagic.batch.results import COLUMNS, DONE, FAILED, Result, Table, check, read
 from imagic.batch.settings import OtherSettings, Settings, chosen_threads, keep
+from imagic.cli import main
 from imagic.whole_file import NotWritten
 
 ONE = Result(1, 'a "b", c.png', DONE, 1.5, 90, 0.25, None, 700, "", "edits/a.safetensors", "k1")
@@ -73,6 +74,69 @@ def test_a_table_of_another_version(tmp_path):
     assert path.read_text() == "number,output\n1,a.png\n"
 
 
+FOREIGN = [
+    b"number,output",
+    b"number",
+    b"my notes",
+    b"a,b\n1,2",
+    b"\0" * 100,
+    b"x" * 100_000,
+    b"number,output\n1,a.png",
+]
+
+
+@pytest.mark.parametrize("content", FOREIGN, ids=lambda content: content[:20])
+def test_a_file_of_the_users_own_is_left_as_it_is(tmp_path, content):
+    """Though its last line ends nowhere, as of ours the machine's end may leave it."""
+    path = tmp_path / "results.csv"
+    path.write_bytes(content)
+    for ask in (lambda: Table(path).__enter__(), lambda: check(path)):
+        with pytest.raises(
+            NotWritten, match="has other columns than this version writes: choose another output folder"
+        ):
+            ask()
+        assert path.read_bytes() == content
+
+
+def test_the_command_refuses_it_before_anything_is_written(tmp_path, capsys):
+    (tmp_path / "rows.csv").write_text("photo,sentence\na.png,a dog\n")
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "results.csv").write_text("my notes")
+    assert main(["batch", str(tmp_path / "rows.csv"), str(output), "--model", "demo"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"imagic: {output / 'results.csv'} has other columns")
+    assert [path.name for path in output.iterdir()] == ["results.csv"]
+    assert (output / "results.csv").read_text() == "my notes"
+
+
+@pytest.mark.parametrize("output", ["rows.csv", "rows.csv/out"])
+@pytest.mark.parametrize("command", [["batch", "rows.csv"], ["bench", "tedbench", "--data", ".", "-o"]])
+def test_a_file_is_no_folder_for_results(tmp_path, capsys, monkeypatch, command, output):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("photo,sentence\na.png,a dog\n")
+    assert main([*command, output, "--model", "demo"]) == 2
+    assert capsys.readouterr().err.endswith("rows.csv' is a file: name a folder for the results.\n")
+
+
+@pytest.mark.parametrize("kept", [0, 3, 10, 43])
+def test_a_heading_that_breaks_off_is_ours(tmp_path, kept):
+    path, heading = tmp_path / "results.csv", (",".join(COLUMNS) + "\n").encode()
+    path.write_bytes(heading[:kept])
+    check(path)
+    with Table(path):
+        assert path.read_bytes() == heading
+
+
+def test_a_line_that_somebody_wrote_into_is_left_out(tmp_path):
+    path = tmp_path / "results.csv"
+    with Table(path) as table:
+        table.append(ONE)
+        table.append(TWO)
+    path.write_text(path.read_text().replace("1.500", "quick"))
+    assert [result.number for result in read(path)] == [2]
+
+
 FULL = """
 import resource, sys
 from pathlib import Path
@@ -128,7 +192,7 @@ def test_a_command_that_made_no_picture_binds_nobody(tmp_path):
 
 def test_pictures_of_an_earlier_version_have_their_settings(tmp_path):
     keep(Settings("demo"), tmp_path)
-    columns = [name for name in COLUMNS if name != "ended"]
+    columns = COLUMNS[: COLUMNS.index("ended")]
     values = {"number": 1, "output": "a.png", "status": DONE, "seconds": 1, "evaluations": 9, "peak_mib": 0}
     lines = (columns, [str(values.get(name, "")) for name in columns])
     (tmp_path / "results.csv").write_text("".join(",".join(line) + "\n" for line in lines))

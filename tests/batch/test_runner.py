@@ -9,6 +9,7 @@ import pytest
 from imagic.batch import runner
 from imagic.batch.editor import Finished, failed
 from imagic.batch.manifest import Manifest, Row
+from imagic.batch.plan import AGAIN
 from imagic.batch.results import DONE, Result
 from imagic.whole_file import NotWritten
 
@@ -57,6 +58,23 @@ def failing(units):
     """The second row fails."""
     for finished in engine(units):
         yield failed(Row(2, "a.png", "a dog"), "It is no picture.") if finished.result.number == 2 else finished
+
+
+@pytest.mark.parametrize(("bad", "listed"), [(3, 3), (25, AGAIN)])
+def test_bad_rows_of_an_earlier_run_are_told_again(tmp_path, capsys, bad, listed):
+    """Not all of very many: of the others there is a count. The table gets no second line of any."""
+    rows, output = manifest(tmp_path, *["../a.png"] * bad, "good.png"), tmp_path / "out"
+    first = runner.run(rows, output, engine, on_row=runner.progress)
+    assert len(capsys.readouterr().err.splitlines()) == bad
+    assert str(first).endswith(f" s, {bad} could not be done.")
+    table = (output / "results.csv").read_bytes()
+    again = runner.run(rows, output, engine, on_row=runner.progress)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [f"Row {number}" for number in range(1, listed + 1)]
+    assert "give a name inside the output folder" in lines[0]
+    rest = f" ({bad - listed} of them not listed above)" if bad > listed else ""
+    assert str(again) == f"0 of {bad + 1} pictures in 0 s, 1 were done before, {bad} could not be done{rest}."
+    assert (output / "results.csv").read_bytes() == table
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")

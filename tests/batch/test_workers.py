@@ -76,5 +76,5 @@ def test_a_cluster_that_is_not_there_is_a_sentence(tmp_path, monkeypatch, addres
             raise ConnectionError("Could not find any running Ray instance.")
 
         monkeypatch.setattr(real, "init", init)
-    with pytest.raises(NoWorker, match=r"^Ray does not start: .* Correct --address, or leave it out"):
+    with pytest.raises(NoWorker, match=r"^Ray does not start: .*[^.]\. Correct --address, or leave it out"):
         list(ray.run(iter([]), Settings("demo"), tmp_path, tmp_path, ray.Cluster(address)))

@@ -1,6 +1,7 @@
 """A user's own workflow: which inputs the columns of a manifest replace."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -58,8 +59,24 @@ def test_rules_that_cannot_be(path, rules, output, sentence):
     ("content", "sentence"),
     [
         ("{", "export it from ComfyUI again"),
-        ('{"nodes": [], "links": []}', "no workflow in API format"),
-        ("[]", "no workflow in API format"),
+        ("[" * 100_000, "export it from ComfyUI again"),
+        ('{"nodes": [], "links": []}', "is a workflow as ComfyUI's page keeps it, not in API format"),
+        *((content, "no workflow in API format") for content in ("[]", "{}", "null", '"a"', "3", '{"1": []}')),
+        ('{"last": 3, "1": {"class_type": "A", "inputs": {}}}', "no workflow in API format"),
+        *(
+            (
+                f'{{"1": {{"class_type": {kind}, "inputs": {inputs}, "_meta": {meta}}}}}',
+                f"Node '1' of a.json has no {part}",
+            )
+            for kind, inputs, meta, part in (
+                ("3", "{}", "{}", "class_type"),
+                ('"A"', "null", "{}", "inputs"),
+                ('"A"', "[]", "{}", "inputs"),
+                ('"A"', "{}", "[]", "_meta"),
+            )
+        ),
+        ('{"1": {"inputs": {}}}', "Node '1' of a.json has no class_type as in API format: use"),
+        ('{"1": {"class_type": "A"}}', "Node '1' of a.json has no inputs as in API format: use"),
         ('{"1": {"class_type": "A", "inputs": {"text": ""}}}', "0 Load Image nodes: add --set photo"),
     ],
 )
@@ -71,10 +88,31 @@ def test_files_that_are_no_workflows(tmp_path, content, sentence):
         Workflow(tmp_path / "b.json", [])
 
 
+def test_nodes_may_have_no_title_and_the_file_a_mark_at_its_start(path):
+    graph = json.loads(path.read_text())
+    graph["5"]["_meta"], graph["6"]["_meta"] = None, {"title": None}
+    path.write_text(json.dumps(graph), encoding="utf-8-sig")
+    assert Workflow(path, ["sentence=What the photo shows.text"]).graph == graph
+
+
+def test_a_number_of_a_row_is_not_rounded_where_the_page_wrote_a_whole_one(path):
+    graph = json.loads(path.read_text())
+    graph["6"]["inputs"] |= {"denoise": 1, "cfg": 4}
+    path.write_text(json.dumps(graph))
+    workflow = Workflow(path, ["sentence=4.text", "strength=6.denoise", "cfg=6.cfg", "seed=6.seed"])
+    row = replace(ROW, seed=2**64 - 1, more={"cfg": "2.5"})
+    found = workflow.filled(row, {"photo": "x.png"})["6"]["inputs"]
+    assert (found["denoise"], found["cfg"], found["seed"]) == (0.5, 2.5, 2**64 - 1)
+
+
 def test_a_row_that_does_not_fit(path):
     workflow = Workflow(path, ["sentence=4.text", "tiled=6.cfg"])
     with pytest.raises(ValueError, match="tiled is 'yes': the workflow takes a number there"):
         workflow.filled(ROW, {"photo": "x.png"})
+    workflow = Workflow(path, ["sentence=4.text", "seed=6.cfg", "tiled=6.seed"])
+    for text in ("nan", "inf", "x", ""):
+        with pytest.raises(ValueError, match=f"tiled is '{text}': the workflow takes a number there"):
+            workflow.filled(replace(ROW, more={"tiled": text}), {"photo": "x.png"})
     with pytest.raises(ValueError, match=r"photo is empty: the workflow needs one for 1\.image"):
         Workflow(path, ["sentence=4.text"]).filled(ROW, {})
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from imagic.bench import paper, piebench, tedbench
+from imagic.bench import paper, piebench, report, tedbench
 from imagic.bench.metrics import CLIP, DINO, LPIPS, Metrics
 from imagic.bench.pairs import NotABenchmark
 from imagic.bench.report import interval
@@ -82,7 +82,7 @@ def test_tedbench_ends_in_a_report(tmp_path, capsys):
     assert "Not measured, since it is missing: clip-vit-large-patch14 (the model openai/clip" in text
     assert "Not run: ledits. LEDITS++ needs an AutoencoderKL, and this pipeline has AutoencoderTiny." in text
     with Image.open(output / "sheet-1.jpg") as sheet:
-        assert sheet.width == 5 * 192  # photo, three methods, the paper's
+        assert sheet.width == 5 * report.SIDE  # photo, three methods, the paper's
     before = (output / "paper" / "results.csv").read_bytes()
     capsys.readouterr()
     assert main(command) == 0

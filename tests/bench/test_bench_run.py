@@ -1,7 +1,9 @@
 """A benchmark's run with an engine that gives each photo back: what is counted, kept and told."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -9,9 +11,9 @@ from PIL import Image
 from imagic.batch.editor import Finished, encode, failed, picture
 from imagic.batch.results import DONE, Result
 from imagic.batch.settings import Settings
-from imagic.bench import run, tedbench
+from imagic.bench import report, run, tedbench
 from imagic.bench.metrics import Metrics
-from imagic.bench.pairs import NotABenchmark
+from imagic.bench.pairs import NotABenchmark, Pair
 from imagic.cli import main
 
 from . import miniatures
@@ -43,9 +45,9 @@ def folder(tmp_path):
     return miniatures.tedbench(tmp_path)
 
 
-def bench(folder, engine=None, metrics=None, **settings) -> dict:
-    pairs, engine, metrics = tedbench.read(folder), engine or Copies(), metrics or Metrics(None)
-    return run.run("tedbench", pairs, folder / "out", Settings("demo", **settings), engine, metrics, ["default"])
+def bench(folder, engine=None, metrics=None, methods=("default",), count=None, **settings) -> dict:
+    pairs, engine, metrics = tedbench.read(folder)[:count], engine or Copies(), metrics or Metrics(None)
+    return run.run("tedbench", pairs, folder / "out", Settings("demo", **settings), engine, metrics, methods)
 
 
 @pytest.mark.parametrize("broken", ["originals/dog_1.png", "imagic/dog_1.png-A_photo_of_a_blue_dog.png"])
@@ -58,7 +60,7 @@ def test_a_picture_that_cannot_be_read_costs_the_report_that_pair_alone(folder, 
     assert "first 000: picture " in note
     assert note in (folder / "out" / "RESULTS.md").read_text()
     with Image.open(folder / "out" / "sheet-1.jpg") as sheet:
-        assert sheet.width == 3 * 192
+        assert sheet.width == 3 * report.SIDE
 
 
 def test_figures_are_kept_as_they_are_measured(folder, monkeypatch):
@@ -85,6 +87,22 @@ def test_a_picture_of_an_earlier_target_does_not_count(folder):
     assert content["failed"] == 1
 
 
+def test_an_edit_counts_as_long_as_its_picture_is_there(folder):
+    bench(folder, methods=["paper"])
+    (folder / "out" / "paper" / "000.png").unlink()
+    content = bench(folder)
+    assert set(content["pairs"]["paper"]) == {"001"}
+    assert "1 pairs were not edited by paper yet: add it to --methods." in content["notes"]
+
+
+def test_an_edit_of_a_photo_that_was_replaced_counts_no_more(folder):
+    assert set(bench(folder)["pairs"]["default"]) == {"000", "001"}
+    (folder / "originals" / "dog_1.png").write_text("no picture")
+    content = bench(folder)
+    assert set(content["pairs"]["default"]) == {"001"}
+    assert content["failed"] == 1
+
+
 def test_the_report_tells_what_is_not_as_usual_and_what_cannot_be_compared(folder):
     content = bench(folder, size=64, embedding_steps=2)
     assert content["about"] == "2 pairs with demo, 20 sampling steps, size 64, steps of A 2."
@@ -92,6 +110,50 @@ def test_the_report_tells_what_is_not_as_usual_and_what_cannot_be_compared(folde
     text = (folder / "out" / "RESULTS.md").read_text()
     assert note in text
     assert f"| {run.PUBLISHED} | 2 |" in text  # pictures, whether there is a figure of them or not
+
+
+def test_methods_of_two_runs_are_in_one_report(folder):
+    """In the same order, whichever came first. Only those that are asked for are run."""
+    engine = Copies()
+    first = bench(folder, engine, methods=["paper"])
+    content = bench(folder, engine, methods=["default"])
+    assert [settings.recipe for settings in engine.settings] == ["paper", "default"]
+    assert list(content["summary"]) == ["default", "paper", run.PUBLISHED]
+    assert content["summary"]["paper"] == first["summary"]["paper"]
+    assert "| paper | 2 |" in (folder / "out" / "RESULTS.md").read_text()
+    with Image.open(folder / "out" / "sheet-1.jpg") as sheet:
+        assert sheet.width == 4 * report.SIDE
+
+
+def test_a_report_has_no_method_of_other_settings_and_tells_what_is_not_done_yet(folder):
+    bench(folder, methods=["paper"], num_inference_steps=9)
+    bench(folder, methods=["sdedit"], count=1)
+    content = bench(folder)
+    assert list(content["summary"]) == ["default", "sdedit", run.PUBLISHED]
+    assert (
+        f"Not in this report: paper, whose pictures in {folder / 'out' / 'paper'} were made with "
+        "num_inference_steps 9, not 20."
+    ) in content["notes"]
+    assert "1 pairs were not edited by sdedit yet: add it to --methods." in content["notes"]
+    assert content["failed"] == 0
+    (folder / "out" / "sdedit" / "settings.json").write_text("{")
+    assert list(bench(folder)["summary"]) == ["default", run.PUBLISHED]
+
+
+def test_a_folder_of_a_method_that_made_nothing_is_no_part_of_a_report(folder):
+    bench(folder, Copies("A photo of a blue dog.", "A cat wearing a hat"), methods=["paper"], num_inference_steps=9)
+    content = bench(folder)
+    assert list(content["summary"]) == ["default", run.PUBLISHED]
+    assert not [note for note in content["notes"] if "paper," in note]
+
+
+@pytest.mark.parametrize(("side", "shown"), [(64, 256), (100, 200), (128, 256), (200, 200), (512, 256)])
+def test_small_pictures_are_enlarged_on_a_sheet(tmp_path, side, shown):
+    Image.new("RGB", (side, side), "red").save(tmp_path / "photo.png")
+    report.sheets(tmp_path, [Pair("0", tmp_path / "photo.png", "a dog, 一只狗")], {})
+    with Image.open(tmp_path / "sheet-1.jpg") as sheet:
+        red = np.asarray(sheet).astype(int)
+    assert abs(int((red[:, 5, 0] - red[:, 5, 1] > 128).sum()) - shown) <= 1
 
 
 @pytest.mark.parametrize("entries", [[], {}, [{"img_name": 5, "target_text": "a dog"}], [{"img_name": "dog_1.png"}]])
@@ -124,13 +186,50 @@ def test_captions_that_are_none(folder, capsys, captions, sentence):
     if captions is not None:
         path.write_text(captions)
     command = ["bench", "tedbench", "--data", str(folder), "--model", "demo", "-o", str(folder / "out")]
-    assert main([*command, "--captions", str(path)]) == 1
+    assert main([*command, "--captions", str(path)]) == 2
     assert sentence in capsys.readouterr().err
+    assert not (folder / "out").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(folder, capsys, monkeypatch):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("imagic.batch.engines.local.run", stopped)
+    command = ["bench", "tedbench", "--data", str(folder), "--model", "demo", "-o", str(folder / "out")]
+    assert main(command) == 130
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "imagic: stopped. What is done is kept: the same command goes on from there."
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--weights", "none"], "--weights is 'none': there is no such folder."),
+        (["--pairs", "3"], "--pairs is 3: set it between 1 and 2."),
+        (["--num-inference-steps", "0"], "--num-inference-steps is 0: set it between 1 and 1000."),
+        (["--workers", "0"], "--workers is 0: set it between 1 and 10000."),
+        (["--address", "auto"], "--address is for --engine ray: add that, or leave it out."),
+        (["--model", "none.safetensors"], "model is 'none.safetensors': there is no such file."),
+    ],
+)
+def test_a_wrong_option_is_misuse(folder, capsys, options, sentence):
+    command = ["bench", "tedbench", "--data", str(folder), "--model", "demo", "-o", str(folder / "out")]
+    assert main([*command, *options]) == 2
+    assert capsys.readouterr().err == f"imagic: {sentence}\n"
     assert not (folder / "out").exists()
 
 
 def test_steps_are_checked_before_anything_is_written(folder, capsys):
     command = ["bench", "tedbench", "--data", str(folder), "--model", "demo", "-o", str(folder / "out")]
-    assert main([*command, "--embedding-steps", "0"]) == 1
+    assert main([*command, "--embedding-steps", "0"]) == 2
     assert "--embedding-steps is 0" in capsys.readouterr().err
     assert not (folder / "out").exists()
+
+
+def test_results_do_not_go_into_the_folder_of_the_data(folder, capsys, monkeypatch):
+    """Which is called tedbench as well, as it is published."""
+    monkeypatch.chdir(folder.parent)
+    Path("tedbench-results").touch()
+    assert main(["bench", "tedbench", "--data", str(folder), "--model", "demo"]) == 2
+    assert "'tedbench-results' is a file: name a folder for the results." in capsys.readouterr().err

@@ -12,6 +12,7 @@ from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor
 
+from imagic.bench import report
 from imagic.cli import main
 from imagic.diffusers import load_pipeline
 from imagic.diffusers.peers import PeerEdit, make
@@ -153,7 +154,7 @@ def test_peers_are_in_the_report(tmp_path):
     assert "\n| sdedit | 1 |" in text
     assert "\n- sdedit: SDEdit (arXiv 2108.01073): diffusers' image-to-image pipeline at strength 0.75.\n" in text
     with Image.open(output / "sheet-1.jpg") as sheet:
-        assert sheet.width == 4 * 192
+        assert sheet.width == 4 * report.SIDE
     with Image.open(output / "ledits" / "011000000000.png") as picture:
         assert picture.size == (32, 32)
     row = json.loads((output / "ledits" / "manifest.jsonl").read_text())

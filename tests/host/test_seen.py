@@ -121,7 +121,7 @@ def test_saved_workflows_find_their_widgets_where_they_were(pack):
         "ImagicInterpolateEmbedding": ["eta", "sweep"],
         "ImagicEditRegion": ["threshold"],
         "ImagicKeepPhoto": ["threshold"],
-        "ImagicDemoCheckpoint": [],
+        "ImagicDemoCheckpoint": ["kind"],
         "ImagicEditSheet": ["cell"],
         "ImagicLossChart": ["title"],
         "ImagicSaveEdit": ["name"],

@@ -8,7 +8,7 @@ from diffusers.loaders import single_file_utils
 from PIL import Image
 
 from imagic import edit_file
-from imagic.diffusers import ImagicEdit
+from imagic.diffusers import ImagicEdit, pictures
 from imagic.diffusers.families import family_of
 from imagic.diffusers.host_edit import base_of
 from imagic.diffusers.host_names import places
@@ -136,6 +136,8 @@ def test_a_small_picture_is_the_photo_only_where_the_photo_was_as_small(tmp_path
         ImagicEdit.load(path, pipeline)
     with pytest.raises(ValueError, match=r"^image is 32 x 32, and a.safetensors was learned from 48 x 96 pixels"):
         ImagicEdit.load(path, pipeline, PHOTO)
+    with pytest.raises(ValueError, match=r"^image is another photo than the one that a.safetensors was learned from: "):
+        ImagicEdit.load(path, pipeline, PHOTO.transpose(Image.Transpose.ROTATE_90).resize((480, 960)))
     edit = ImagicEdit.load(path, pipeline, PHOTO.resize((480, 960)))
     assert edit.photo.shape[-2:] == (48, 24)
     assert repr(edit).startswith("ImagicEdit('a brown dog', 48 x 96 pixels, a LoRA of ")
@@ -147,6 +149,18 @@ def test_a_small_picture_is_the_photo_only_where_the_photo_was_as_small(tmp_path
     # And so may a file of the nodes.
     save(path, pipeline, update, about=about, photo=edit.photo)
     assert torch.equal(ImagicEdit.load(path, pipeline).photo, edit.photo)
+
+
+def test_the_photo_is_known_again_where_the_node_cut_off_its_edges(tmp_path):
+    """As VAE Encode does with what is left of a photo over whole latent positions."""
+    pipeline, path = build("Stable Diffusion 1"), tmp_path / "a.safetensors"
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (33, 33, 3), dtype=np.uint8))
+    kept = pictures.encode(pipeline, photo.crop((0, 0, 32, 32)), 1)
+    about = {"base": "model.ckpt", "settings": [], "size": photo.size}
+    save(path, pipeline, update_of(family_of(pipeline), "LoRA"), about=about, photo=kept)
+    assert torch.equal(ImagicEdit.load(path, pipeline, photo).photo, kept)
+    with pytest.raises(ValueError, match=r"^image is another photo than the one"):
+        ImagicEdit.load(path, pipeline, photo.transpose(Image.Transpose.ROTATE_90))
 
 
 @pytest.mark.parametrize("name", ["SDXL", "SD3"])

@@ -1,5 +1,8 @@
 """A checkpoint of one file, as they are shared, of random weights; nothing is asked of the hub."""
 
+import logging
+import os
+import pickle
 import re
 from pathlib import Path
 
@@ -97,3 +100,64 @@ def test_a_file_with_the_network_alone_is_no_model(pipeline):
     save_file({name: tensor for name, tensor in weights.items() if "diffusion_model" in name}, "part.safetensors")
     with pytest.raises(ValueError, match=r"^part.safetensors is no whole checkpoint, with text encoder and auto"):
         load_pipeline("part.safetensors", config="folder")
+
+
+class Code:
+    """Unpickled as pickles are, it makes a folder."""
+
+    def __reduce__(self):
+        return os.mkdir, ("run",)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        *((f"{part}.safetensors", b"damaged") for part in ("unet/diffusion_pytorch_model", "text_encoder/model")),
+        *(("model_index.json", content) for content in (b"[]", b"null", b"{}", b'{"_class_name": 3}')),
+        *((f"{part}/config.json", b"null") for part in ("unet", "text_encoder", "vae")),
+        ("unet/diffusion_pytorch_model.bin", pickle.dumps(Code(), 2)),
+        ("text_encoder/pytorch_model.bin", pickle.dumps(Code(), 2)),
+    ],
+)
+def test_a_folder_that_is_damaged_is_told_and_no_code_in_it_is_run(file, content):
+    build("Stable Diffusion 1").save_pretrained("model")
+    path = Path("model", file)
+    if path.suffix == ".bin":  # which is read only where there is nothing better
+        (weights,) = path.parent.glob("*.safetensors")
+        path.write_bytes(content)
+        load_pipeline("model")
+        weights.unlink()
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^The model in 'model' cannot be loaded: .*\.$"):
+        load_pipeline("model")
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("device", ["foo", "meta", "hpu", "cuda:99", "cpu:x", ""])
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_device_that_is_not_here_is_refused_with_those_that_are_before_a_model_is_looked_for(
+    device, gpu, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.xpu, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: gpu)
+    here = "auto, cuda, mps or cpu" if gpu else "auto or cpu"
+    with pytest.raises(
+        ValueError, match=rf"^device is '{device}', which this machine does not have: set it to {here}\.$"
+    ):
+        load_pipeline("nothing", device=device)
+
+
+def test_the_demo_model_in_16_bits_makes_diffusers_say_nothing():
+    """As it is on every GPU. Of a model that is cast afterwards diffusers tells parts to be kept in float32: none."""
+    logger, said = logging.getLogger("diffusers.models.modeling_utils"), []
+    handler = logging.Handler()
+    handler.emit = said.append
+    logger.addHandler(handler)
+    try:
+        pipeline = load_pipeline("demo", device="cpu", dtype="bfloat16")
+    finally:
+        logger.removeHandler(handler)
+    parts = pipeline.unet, pipeline.vae, pipeline.text_encoder
+    assert {weight.dtype for part in parts for weight in part.parameters()} == {torch.bfloat16}
+    assert not said

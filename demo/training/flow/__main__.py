@@ -4,16 +4,15 @@ Its autoencoder starts from the bundled one. With --export nothing is trained: t
 their last checkpoints.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderTiny
 
-from demo import classifier, load, words
-from demo.scenes import VALUES
+from demo import classifier, load
 from demo.training import autoencoder, data, evaluate
+from demo.training.command import begin, facts, millions
 from demo.training.export import latent_rgb
 from demo.training.flow import export, transformer
 from demo.training.loop import average_so_far, spent
@@ -28,7 +27,6 @@ TRANSFORMER = {"steps": 10_000, "horizon": 20_000, "cooldown": 4_000}
 # then sees through.
 LATENT_NOISE = 0.15
 
-_ROOT = Path(__file__).resolve().parents[3]
 _CARD = Path(__file__).with_name("card.md")
 
 
@@ -74,43 +72,20 @@ def card(figures: dict, folder: Path) -> str:
     """The model card, from the template and what was measured."""
     pipeline = load.flow_pipeline()
 
-    def row(shares: dict[str, float]) -> str:
-        return " | ".join(f"{100 * shares[name]:.1f} %" for name in (*VALUES, "all"))
-
-    def millions(network: torch.nn.Module) -> float:
-        return sum(p.numel() for p in network.parameters()) / 1e6
-
     stages = {stage: spent(stage, folder) for stage in ("autoencoder", "flow", "decoder")}
-    weights = [path for path in load.FLOW_MODEL.rglob("*") if path.suffix in (".safetensors", ".json")]
     return _CARD.read_text().format(
-        megabytes=sum(path.stat().st_size for path in weights) / 1e6,
-        transformer_parameters=millions(pipeline.transformer),
-        vae_parameters=millions(pipeline.vae),
-        text_parameters=millions(pipeline.text_encoder.encoder) + 1e-6 * transformer.WIDTH * len(words.TOKEN_IDS),
+        **facts(figures, load.FLOW_MODEL, pipeline),
+        transformer_parameters=millions([pipeline.transformer]),
         seed=SEED,
         scenes=f"{SCENES:,}",
         noise=LATENT_NOISE,
-        psnr_mean=figures["reconstruction_db"]["mean"],
-        psnr_least=figures["reconstruction_db"]["least"],
-        psnr_pictures=figures["reconstruction_db"]["pictures"],
-        guidance=evaluate.GUIDANCE,
-        sampling_steps=evaluate.SAMPLING_STEPS,
-        samples_count=figures["samples_count"],
-        samples=row(figures["samples"]),
         **{f"{stage}_{name}": value for stage, values in stages.items() for name, value in values.items()},
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m demo.training.flow", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=_ROOT / "build" / "flow-model", help="checkpoints and caches")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--export", action="store_true", help="write the model as it is so far")
-    options = parser.parse_args()
+    options = begin("demo.training.flow", __doc__, "flow-model", "--export", "write the model as it is so far")
     folder = options.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    # Subnormal numbers, which appear as optimiser moments fade, slow a CPU many times over.
-    torch.set_flush_denormal(True)
 
     vae, networks = so_far(folder) if options.export else train(folder, options.device)
     pictures = data.pictures(data.scenes(SEED, 1000))

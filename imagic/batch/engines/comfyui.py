@@ -29,10 +29,11 @@ def run(units: Iterator[list[Row]], workflow: Workflow, folder: Path, addresses:
     Args:
         units: rows that share a photo and a tuning.
         folder: of the manifest, beside which photos and masks are.
-        addresses: of the servers, "http://127.0.0.1:8188" for instance.
+        addresses: of the servers, "http://127.0.0.1:8188" for instance, see `address_of`.
 
     Raises:
         NoWorker: none of the servers answers.
+        ValueError: an address is none.
     """
     pool = _Pool(units, workflow, folder, [Server(address) for address in addresses])
     pool.begin()
@@ -58,7 +59,7 @@ class _Pool:
         self._units, self._workflow, self._folder = units, workflow, folder
         self._places = [_Place(server) for server in servers]
         self._waiting: deque[list[Row]] = deque()
-        self._tries: dict[int, int] = {}  # by number of row, of those given back
+        self._lost: dict[int, list[_Place]] = {}  # at which servers, by number of row, of those given back
         self._change = threading.Condition()
         self._results: Queue[Finished | Exception | None] = Queue(2 * len(servers))
         self._stopped = threading.Event()
@@ -141,27 +142,30 @@ class _Pool:
         with self._change:
             while not self._stopped.is_set():
                 self._fill()
-                if self._waiting:
-                    unit = self._best(place)
+                if (unit := self._best(place)) is not None:
                     self._waiting.remove(unit)
                     place.busy = True
                     return unit
-                if not any(other.busy for other in self._places):
+                if not self._waiting and not any(other.busy for other in self._places):
                     self._change.notify_all()
                     return None
-                self._change.wait(1)  # another server may die and give its rows back
+                self._change.wait(1)  # another server may die, and give its rows back
         return None
 
-    def _best(self, place: _Place) -> list[Row]:
+    def _best(self, place: _Place) -> list[Row] | None:
         """Of the units next in turn: one whose tuning or at least photo the server has, and if there is none, one
-        whose photo no other has."""
-        others = {other.last[0] for other in self._places if other is not place and other.there}
+        whose photo no other has. What was lost at this server is another's, as long as there is one."""
+        others = [other for other in self._places if other is not place and other.there]
+        theirs = {other.last[0] for other in others}
 
         def rank(unit: list[Row]) -> tuple[bool, bool, bool]:
             photo, anchor = unit[0].photo, unit[0].anchor
-            return (photo, anchor) != place.last, photo != place.last[0], photo in others
+            return (photo, anchor) != place.last, photo != place.last[0], photo in theirs
 
-        return min(self._waiting, key=rank)
+        def lost_here(unit: list[Row]) -> bool:
+            return unit[0].number in self._lost and self._lost[unit[0].number][-1] is place
+
+        return min((unit for unit in self._waiting if not (others and lost_here(unit))), key=rank, default=None)
 
     def _do(self, place: _Place, unit: list[Row]) -> None:
         """The rows of a unit; those that a server's end leaves undone go back."""
@@ -169,16 +173,16 @@ class _Pool:
         try:
             while left and not self._stopped.is_set():
                 finished = self._row(place, left[0])
-                self._tries.pop(left.popleft().number, None)
+                self._lost.pop(left.popleft().number, None)
                 self._results.put(finished)
         except Gone as gone:
             place.there = False
             self._last_there = time.monotonic()  # it was there until now, however long the row took
             first = left[0]
-            self._tries[first.number] = self._tries.get(first.number, 0) + 1
-            if self._tries[first.number] == TRIES:
+            self._lost.setdefault(first.number, []).append(place)
+            if len(self._lost[first.number]) == TRIES:
                 left.popleft()
-                self._results.put(failed(first, f"{gone} It was tried on {TRIES} servers: try it by itself."))
+                self._results.put(failed(first, f"{gone} It was tried {TRIES} times: try it by itself."))
         with self._change:
             if left:
                 self._waiting.appendleft(list(left))
@@ -191,8 +195,7 @@ class _Pool:
         place.last = row.photo, row.anchor
         try:
             names = {column: self._upload(place, column, path) for column, path in self._workflow.files(row).items()}
-            outputs = self._follow(place.server, place.server.queue(self._workflow.filled(row, names)))
-            images = outputs.get(self._workflow.output, {}).get("images", [])
+            images = self._follow(place.server, place.server.queue(self._workflow.filled(row, names)))
             if not images:
                 raise ValueError("The workflow put out no picture: choose another --output-node.")
             content = place.server.view(images[0])
@@ -215,16 +218,16 @@ class _Pool:
             place.uploaded.append(name)
         return f"{name} [temp]" if folder == "temp" else name
 
-    def _follow(self, server: Server, prompt: str) -> dict:
-        """Wait until a graph is over. Raises Gone where the server has forgotten it."""
-        start = time.monotonic()
+    def _follow(self, server: Server, prompt: str) -> list[dict[str, str]]:
+        """The pictures of a graph, once it is over. Raises Gone where the server has forgotten it."""
+        start, node = time.monotonic(), self._workflow.output
         try:
             while not self._stopped.is_set():
-                if (outputs := server.outcome(prompt)) is not None:
-                    return outputs
+                if (images := server.outcome(prompt, node)) is not None:
+                    return images
                 waited = time.monotonic() - start
                 # Between the queue and the history there is a moment in which neither has it.
-                if waited > 1 and not server.knows(prompt) and server.outcome(prompt) is None:
+                if waited > 1 and not server.knows(prompt) and server.outcome(prompt, node) is None:
                     raise Gone(f"{server.address} was started anew.")
                 self._stopped.wait(max(POLL, waited / 100))
             raise ValueError("The run was stopped.")

@@ -9,10 +9,19 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
 
-from ...checks import one_line
+from ...checks import one_line, shown
 from ..results import LONGEST
 
 SECONDS = 30  # that a server may take to answer
+
+# What of the answers is read, see `_fits`.
+STATS = {"system": dict}
+QUEUED, NOT_QUEUED = {"prompt_id": str}, {"error": dict | str}
+NODE_ERRORS = {...: {"class_type": str, "errors": [{"message": object, "details": object}]}}
+QUEUE = {"queue_running": [(object, str)], "queue_pending": [(object, str)]}
+ENTRY = {"outputs": dict, "status?": {"messages?": [(str, dict)]}}
+NODE_FAILED = {"node_type": str, "exception_message": str}
+PICTURES = {"images?": [{"filename": str}]}
 
 
 class Gone(ConnectionError):
@@ -25,19 +34,23 @@ class Refused(ValueError):
 
 @dataclass
 class Server:
-    """One server. Any of its methods raises Gone if it does not answer."""
+    """One server. Any of its methods raises Gone if it does not answer, or not as ComfyUI does.
+
+    Args:
+        address: as `address_of` takes it.
+    """
 
     address: str
     _client: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        self.address = self.address.rstrip("/")
+        self.address = address_of(self.address)
         # Servers are near: what goes out to the world has no business in between.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def check(self) -> None:
         """Raises Gone unless it answers."""
-        self._json("system_stats")
+        self._json("system_stats", STATS)
 
     def upload(self, name: str, content: bytes, place: str) -> None:
         """Put a picture into its folder "input" or "temp"."""
@@ -57,31 +70,36 @@ class Server:
         Raises:
             Refused: the server says what is wrong with the graph.
         """
-        reply = self._json("prompt", {"prompt": graph, "client_id": self._client})
-        if "prompt_id" not in reply or reply.get("node_errors"):
-            raise Refused(_complaint(reply, graph))
+        reply = self._json("prompt", dict, {"prompt": graph, "client_id": self._client})
+        self._expect("prompt", reply, QUEUED if "prompt_id" in reply else NOT_QUEUED)
+        if errors := reply.get("node_errors"):  # where there are none it may be a list
+            self._expect("prompt", errors, NODE_ERRORS)
+        if "prompt_id" not in reply or errors:
+            raise Refused(_complaint(reply))
         return reply["prompt_id"]
 
-    def outcome(self, prompt: str) -> dict[str, Any] | None:
-        """What became of a graph: its outputs by node; None as long as it is not over.
+    def outcome(self, prompt: str, node: str) -> list[dict[str, str]] | None:
+        """What became of a graph: the pictures that a node put out; None as long as it is not over.
 
         Raises:
             Refused: a node raised; the sentence is the node's own.
         """
-        entry = self._json(f"history/{prompt}").get(prompt)
+        path = f"history/{prompt}"
+        entry = self._json(path, {f"{prompt}?": ENTRY}).get(prompt)
         if entry is None:
             return None
-        status = entry.get("status") or {}
-        for kind, data in status.get("messages", []):
+        for kind, data, *_ in (entry.get("status") or {}).get("messages") or ():
             if kind == "execution_error":
+                self._expect(path, data, NODE_FAILED)
                 raise Refused(f"{data['node_type']}: {one_line(data['exception_message'], LONGEST)}")
             if kind == "execution_interrupted":
                 raise Refused("Somebody cancelled it at the server: run the same command again.")
-        return entry["outputs"]
+        self._expect(path, entry["outputs"], {f"{node}?": PICTURES})
+        return (entry["outputs"].get(node) or {}).get("images") or []
 
     def knows(self, prompt: str) -> bool:
         """Whether a graph waits or runs."""
-        queue = self._json("queue")
+        queue = self._json("queue", QUEUE)
         return any(item[1] == prompt for kind in ("queue_running", "queue_pending") for item in queue[kind])
 
     def view(self, image: dict[str, str]) -> bytes:
@@ -90,40 +108,92 @@ class Server:
 
     def cancel(self, prompt: str) -> None:
         """Take a graph from the queue, or stop it where it runs."""
-        self._json("queue", {"delete": [prompt]})
-        if any(item[1] == prompt for item in self._json("queue")["queue_running"]):
-            self._json("interrupt", {"prompt_id": prompt})
+        self._post("queue", {"delete": [prompt]})
+        if any(item[1] == prompt for item in self._json("queue", QUEUE)["queue_running"]):
+            self._post("interrupt", {"prompt_id": prompt})
 
-    def _json(self, path: str, content: Any = None) -> Any:
-        body = None if content is None else json.dumps(content).encode()
-        reply = self._ask(path, body, "application/json")
+    def _json(self, path: str, shape: Any, content: Any = None) -> Any:
+        """What it answers, of a shape as `_fits` has it. This is the one way in for what a server says."""
+        reply = self._ask(path) if content is None else self._post(path, content)
         try:
-            return json.loads(reply) if reply else {}
-        except ValueError:
-            raise Gone(f"{self.address} is no ComfyUI.") from None
+            answer = json.loads(reply)
+        except (ValueError, RecursionError):
+            raise Gone(f"{self.address} is no ComfyUI: what it answers to {_what(path)} is no JSON.") from None
+        return self._expect(path, answer, shape)
+
+    def _expect(self, path: str, answer: Any, shape: Any) -> Any:
+        if not _fits(answer, shape):
+            raise Gone(f"{self.address} is no ComfyUI: it answers {_what(path)} in another form.")
+        return answer
+
+    def _post(self, path: str, content: Any) -> bytes:
+        return self._ask(path, json.dumps(content).encode(), "application/json")
 
     def _ask(self, path: str, body: bytes | None = None, kind: str = "") -> bytes:
-        request = urllib.request.Request(f"{self.address}/{path}", body, {"Content-Type": kind} if body else {})
         try:
-            with self._opener.open(request, timeout=SECONDS) as reply:
-                return reply.read()
-        except urllib.error.HTTPError as error:
-            content = error.read()
-            if path == "prompt" and error.code == 400:  # the complaints of a graph that is not queued
-                return content
-            if path == "prompt" and error.code == 500:  # as the servers of before mid-2024 do where a node is missing
-                raise Refused(f"{self.address} fails at the workflow: see that it has all of its nodes.") from None
-            raise Gone(f"{self.address} answers {path.partition('?')[0]} with {error.code}.") from None
-        # ValueError: of an address that is none. The others: of connections that break.
+            request = urllib.request.Request(f"{self.address}/{path}", body, {"Content-Type": kind} if body else {})
+            try:
+                with self._opener.open(request, timeout=SECONDS) as reply:
+                    return reply.read()
+            except urllib.error.HTTPError as error:
+                code, content = error.code, error.read()
+        # ValueError: of an id that no address can hold. The others: of connections that break.
         except (OSError, ValueError, HTTPException) as error:
             raise Gone(f"{self.address} does not answer ({one_line(str(error), LONGEST)}).") from None
+        if path == "prompt" and code == 400:  # the complaints of a graph that is not queued
+            return content
+        if path == "prompt" and code == 500:  # as the servers of before mid-2024 do where a node is missing
+            raise Refused(f"{self.address} fails at the workflow: see that it has all of its nodes.")
+        raise Gone(f"{self.address} answers {_what(path)} with {code}.")
 
 
-def _complaint(reply: dict[str, Any], graph: dict[str, Any]) -> str:
+def address_of(text: str) -> str:
+    """A server's address; of one that is near, HOST:PORT is enough.
+
+    Raises:
+        ValueError: it is none.
+    """
+    address = text if "://" in text else f"http://{text}"
+    try:
+        parts = urllib.parse.urlsplit(address)
+        named = parts.hostname and (parts.port or "://" in text)
+    except ValueError:  # of a port that is none
+        named = None
+    if not named or parts.scheme not in ("http", "https") or set(address) & set("?#@ ") or not address.isprintable():
+        raise ValueError(f"--servers has {shown(text)}, no server's address: write http://127.0.0.1:8188, say.")
+    return address.rstrip("/")
+
+
+def _fits(answer: Any, shape: Any) -> bool:
+    """Whether an answer has a shape: a type; [shape], a list of such; (shape, shape), a list that begins so; or a dict
+    with the shapes of its keys. With "?" a key may be missing, or be null; ... stands for every key."""
+    if isinstance(shape, list):
+        return isinstance(answer, list) and all(_fits(value, shape[0]) for value in answer)
+    if isinstance(shape, tuple):
+        return isinstance(answer, list) and len(answer) >= len(shape) and all(map(_fits, answer, shape))
+    if not isinstance(shape, dict):
+        return isinstance(answer, shape)
+    if not isinstance(answer, dict):
+        return False
+    if ... in shape:
+        return all(_fits(value, shape[...]) for value in answer.values())
+    for key, part in shape.items():
+        name = key.removesuffix("?")
+        if not (name != key and answer.get(name) is None) and not (name in answer and _fits(answer[name], part)):
+            return False
+    return True
+
+
+def _what(path: str) -> str:
+    """What a sentence calls a question."""
+    return path.partition("?")[0].partition("/")[0]
+
+
+def _complaint(reply: dict[str, Any]) -> str:
     """A server's reasons in one line: those about nodes, or else the one about the graph as a whole."""
     reasons = [
-        f"{graph[node]['class_type']} ({node}): {problem['message']}: {problem['details']}"
-        for node, report in dict(reply.get("node_errors") or {}).items()  # a list where there are none
+        f"{report['class_type']} ({node}): {problem['message']}: {problem['details']}"
+        for node, report in (reply.get("node_errors") or {}).items()
         for problem in report["errors"]
     ]
     return one_line("; ".join(reasons) or _whole(reply.get("error")), LONGEST)

@@ -2,14 +2,18 @@
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import torch
 
+from ... import notices
 from ..editor import Editor, Finished, NoWorker, explain, failed
 from ..manifest import Row
 from ..settings import Settings
@@ -104,7 +108,8 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, device, *self._arguments), daemon=True)
-        process.start()
+        with _uninterrupted():
+            process.start()
         theirs.close()
         return _Worker(device, process, ours)
 
@@ -142,6 +147,21 @@ class _Pool:
         self._workers.append(self._start(worker.device))
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C in a terminal reaches all processes. Those that are started in here do not hear it: `stop` ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which the first start would do, and then let the signal through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@notices.plain()
 def _work(pipe: Connection, device: str, settings: Settings, folder: Path, output: Path) -> None:
     """A worker's life: load the model, then edit units until there are no more."""
     if device:

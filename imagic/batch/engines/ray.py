@@ -86,7 +86,8 @@ def _connect(stack: ExitStack, cluster: Cluster) -> Any:
         # No cluster is there, or one of another version, or the address is none.
         except (ConnectionError, RuntimeError, ValueError) as error:
             remedy = " Correct --address, or leave it out to work on this machine." if cluster.address else ""
-            raise NoWorker(f"Ray does not start: {one_line(str(error), LONGEST)}{remedy}") from error
+            reason = one_line(str(error), LONGEST).rstrip(".")
+            raise NoWorker(f"Ray does not start: {reason}.{remedy}") from error
         stack.callback(ray.shutdown)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -121,12 +122,12 @@ class _Pool:
         """What comes of units; of one whose worker is lost again and again, nothing comes."""
         items = [{"rows": json.dumps([asdict(row) for row in unit]), "photo": b"", "masks": []} for unit in window]
         dataset = self._data.from_items(items, override_num_blocks=len(items))
-        if self._cluster.send_photos:
-            reader = _Reader(self._worker.folder)
-            dataset = dataset.map(reader.read, concurrency=1, num_cpus=0.1, scheduling_strategy=_here())
         with warnings.catch_warnings():
-            # Those before 2.64 take no other way to say that a unit is not to be tried for ever.
+            # Those before 2.64 take no other way to say where to read, and that a unit is not to be tried for ever.
             warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
+            if self._cluster.send_photos:
+                reader = _Reader(self._worker.folder)
+                dataset = dataset.map(reader.read, concurrency=1, num_cpus=0.1, scheduling_strategy=_here())
             dataset = dataset.map_batches(
                 _Actor,
                 fn_constructor_args=(self._worker,),

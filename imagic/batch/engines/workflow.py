@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,6 +15,7 @@ from ..manifest import COLUMNS, Row
 PICTURES = "photo", "mask"  # columns that name files
 LOADERS = "LoadImage", "LoadImageMask"  # nodes that read from the folder "temp" as well
 PREFIX = "filename_prefix"
+PARTS = {"class_type": str, "inputs": dict, "_meta": dict | None}  # of a node
 
 
 class NotAWorkflow(ValueError):
@@ -114,7 +116,7 @@ class Workflow:
         """A node by its key or title."""
         if name in self.graph:
             return name
-        found = [key for key, node in self.graph.items() if node.get("_meta", {}).get("title") == name]
+        found = [key for key, node in self.graph.items() if (node.get("_meta") or {}).get("title") == name]
         if len(found) != 1:
             count = "no node" if not found else f"{len(found)} nodes"
             raise NotAWorkflow(f"{self.name} has {count} of the name {shown(name)}: take a node's number.")
@@ -135,14 +137,20 @@ class Workflow:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        graph = json.loads(path.read_text(encoding="utf-8"))
+        graph = json.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows may put a mark before it
     except OSError as error:
         raise NotAWorkflow(f"{path} cannot be read ({error.strerror}): correct its path.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotAWorkflow(f"{path.name} is no JSON: export it from ComfyUI again.") from None
-    nodes = graph.values() if isinstance(graph, dict) else ()
-    if not nodes or not all(isinstance(node, dict) and "class_type" in node and "inputs" in node for node in nodes):
-        raise NotAWorkflow(f'{path.name} is no workflow in API format: use "Export (API)" in ComfyUI\'s menu.')
+    export = 'use "Export (API)" in ComfyUI\'s menu'
+    if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
+        raise NotAWorkflow(f"{path.name} is a workflow as ComfyUI's page keeps it, not in API format: {export}.")
+    if not isinstance(graph, dict) or not graph or not all(isinstance(node, dict) for node in graph.values()):
+        raise NotAWorkflow(f"{path.name} is no workflow in API format: {export}.")
+    for key, node in graph.items():
+        for part, kind in PARTS.items():
+            if not isinstance(node.get(part), kind):
+                raise NotAWorkflow(f"Node {shown(key)} of {path.name} has no {part} as in API format: {export}.")
     return graph
 
 
@@ -151,7 +159,20 @@ def _like(column: str, value: Any, old: Any) -> Any:
     try:
         if isinstance(old, bool):
             return {"true": True, "false": False}[str(value).strip().lower()]
-        return type(old)(value) if isinstance(old, int | float | str) else value
+        if isinstance(old, int | float):
+            return _number(value)
+        return str(value) if isinstance(old, str) else value
     except (ValueError, KeyError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}[type(old)]
+        kind = "true or false" if isinstance(old, bool) else "a number"
         raise ValueError(f"{column} is {shown(value)}: the workflow takes {kind} there.") from None
+
+
+def _number(value: Any) -> int | float:
+    """Whole or not as it is written, for ComfyUI's page writes 1.0 as 1. Raises ValueError if it is none."""
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+        return int(value)
+    if not math.isfinite(number := float(value)):
+        raise ValueError("It is not finite.")
+    return number

@@ -44,6 +44,8 @@ def for_another_model(whole: bytes, edit_file, path):
         "a text that acts on an area": lambda edit: edit.about["anchor"].update(area="all"),
         "a fingerprint of fewer values": lambda edit: setattr(edit.base, "values", edit.base.values[:3]),
         "another kind": lambda edit: setattr(edit.base, "kind", "x"),
+        "a photo of other channels": lambda edit: setattr(edit, "photo", torch.zeros(1, 16, 8, 8)),
+        "a photo of a video model": lambda edit: setattr(edit, "photo", torch.zeros(1, 4, 1, 8, 8)),
     }.items():
         path.write_bytes(whole)
         edit = edit_file.load(path)
