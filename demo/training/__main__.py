@@ -1,12 +1,15 @@
-"""Makes the demo model from a seed. Stages continue from their checkpoints in build/demo-model.
+"""Makes the demo model from a seed, in two generations. Stages continue from their checkpoints in build/demo-model.
 
-With --grow the bundled model is trained further: its autoencoder, then its UNet and text encoder. The classifier stays.
+The second trains autoencoder, UNet and text encoder further, on more scenes. With --grow it starts from the bundled
+weights, and the classifier stays as it is.
 """
 
 import json
 from pathlib import Path
 
+from diffusers import AutoencoderTiny
 from PIL import Image
+from torch.nn import ModuleDict
 
 from demo import classifier, load, words
 from demo.scenes import HELD_OUT_SEEDS, Attributes, Scene, caption, render
@@ -20,7 +23,7 @@ SCENES, GROWN_SCENES = 20_000, 40_000
 ENCODED = 12_000  # of them, for the diffusion model: encoding is slow. All of them where it grows
 AUTOENCODER_STEPS, DECODER_STEPS, DIFFUSION_STEPS, CLASSIFIER_STEPS = 4800, 1800, 4000, 1700
 GROWN_AUTOENCODER_STEPS, GROWN_DECODER_STEPS = 8000, 9000
-GROWN_DIFFUSION = {"steps": 12_000, "horizon": 24_000, "cooldown": 4_000}
+GROWN_DIFFUSION = {"steps": 8000, "horizon": 24_000, "cooldown": 3000}
 DECODED = 4000  # pictures the classifier also sees through the autoencoder
 
 # The demo's source picture: of a withheld combination and seed, and so new to the model.
@@ -33,10 +36,9 @@ _CARD = Path(__file__).with_name("card.md")
 
 
 def card(figures: dict, folder: Path) -> str:
-    """The model card, from the template and what was measured."""
+    """The model card, from the template and what was measured; `folder` is that of the second generation."""
     pipeline = load.pipeline()
-
-    stages = ("autoencoder", "decoder", "diffusion", "classifier")
+    stages = {stage: spent(stage, folder) for stage in ("autoencoder", "diffusion", "decoder")}
     return _CARD.read_text().format(
         **facts(figures, load.MODEL, pipeline),
         unet_parameters=millions([pipeline.unet]),
@@ -44,19 +46,20 @@ def card(figures: dict, folder: Path) -> str:
         seed=SEED,
         scenes=f"{SCENES:,}",
         encoded=f"{ENCODED:,}",
-        autoencoder_steps=AUTOENCODER_STEPS,
-        decoder_steps=DECODER_STEPS,
-        diffusion_steps=DIFFUSION_STEPS,
+        grown_scenes=f"{GROWN_SCENES:,}",
+        first_autoencoder_steps=AUTOENCODER_STEPS,
+        first_decoder_steps=DECODER_STEPS,
+        first_diffusion_steps=DIFFUSION_STEPS,
         classifier_steps=CLASSIFIER_STEPS,
         photo=caption(PHOTO.attributes),
         target=TARGET,
         renders=row(figures["classifier_on_renders"]),
-        **{f"{name}_minutes": spent(name, folder)["minutes"] for name in stages},
+        **{f"{stage}_{name}": value for stage, values in stages.items() for name, value in values.items()},
     )
 
 
 def make(folder: Path, device: str) -> tuple:
-    """Pictures, latents, autoencoder, networks {"unet", "text"} and classifier, all from random weights."""
+    """Autoencoder, networks {"unet", "text"} and classifier, all from random weights."""
     scenes = data.scenes(SEED, SCENES)
     print(f"rendering {SCENES} scenes", flush=True)
     pictures = data.cached_pictures(scenes, folder / "pictures.npy")
@@ -75,31 +78,38 @@ def make(folder: Path, device: str) -> tuple:
     judge = classifier_training.train(
         scenes, pictures, decoded, steps=CLASSIFIER_STEPS, seed=SEED + 4, folder=folder, device=device
     )
-    return pictures, latents, vae, networks, judge
+    return vae, networks, judge
 
 
-def grow(folder: Path, device: str) -> tuple:
-    """As `make`, from the bundled weights, on more scenes and for longer; the judge of both versions is the same."""
+def bundled(device: str) -> tuple:
+    """As `make`, of the weights that are there."""
+    return load.vae().to(device), text_to_image.bundled().to(device), classifier.load()
+
+
+def grow(vae: AutoencoderTiny, networks: ModuleDict, folder: Path) -> tuple:
+    """Pictures, latents, autoencoder and networks, trained further."""
     scenes = data.scenes(SEED, GROWN_SCENES)
     print(f"rendering {GROWN_SCENES} scenes", flush=True)
     pictures = data.cached_pictures(scenes, folder / "pictures.npy")
     # Whole pictures and squares from the start, since what is left to mend are few large errors.
     settings = {"steps": GROWN_AUTOENCODER_STEPS, "rate": 4e-4, "cropped": 0, "squares": 10}
-    vae = autoencoder.train(load.vae().to(device), pictures, seed=SEED + 5, folder=folder, **settings)
+    vae = autoencoder.train(vae, pictures, seed=SEED + 5, folder=folder, **settings)
     print("encoding", flush=True)
     latents = autoencoder.cached_latents(vae, pictures, folder)
-    networks = text_to_image.bundled().to(device)
     networks = text_to_image.train(networks, scenes, latents, seed=SEED + 7, folder=folder, **GROWN_DIFFUSION)
     # Last, since it moves no latent, and samples are worth seeing before.
     vae = autoencoder.polish_decoder(vae, pictures, latents, steps=GROWN_DECODER_STEPS, seed=SEED + 6, folder=folder)
-    return pictures, latents, vae, networks, classifier.load()
+    return pictures, latents, vae, networks
 
 
 def main() -> None:
     options = begin("demo.training", __doc__, "demo-model", "--grow", "train the bundled model further")
-    folder = options.folder
+    vae, networks, judge = bundled(options.device) if options.grow else make(options.folder, options.device)
+    # Apart, since its stages have the same names.
+    folder = options.folder / "grown"
+    folder.mkdir(exist_ok=True)
+    pictures, latents, vae, networks = grow(vae, networks, folder)
 
-    pictures, latents, vae, networks, judge = (grow if options.grow else make)(folder, options.device)
     export.write(networks, vae, export.latent_rgb(latents[:1000], pictures[:1000]), folder / "staging")
     export.write_classifier(judge, folder / "staging")
     Image.fromarray(render(PHOTO)).save(_ROOT / "demo" / "photo.png")

@@ -7,7 +7,7 @@ import numpy as np
 
 from demo.scenes import HELD_OUT_SEEDS, edits, is_withheld
 from demo.scenes.edits import draw_edits, ordinary, shows_oddity
-from demo.training.__main__ import PHOTO, SCENES, SEED
+from demo.training.__main__ import GROWN_SCENES, PHOTO, SEED
 from demo.training.data import scenes
 
 from . import pairs
@@ -23,7 +23,7 @@ def test_there_are_as_many_of_each_kind():
 
 def test_no_training_saw_a_scene_or_its_combination():
     """Against the very scenes that the model and the classifier are trained on."""
-    trained = scenes(SEED, SCENES)
+    trained = scenes(SEED, GROWN_SCENES)
     seeds, combinations = {s.seed for s in trained}, {s.attributes for s in trained}
     for pair in (*bench(), *development()):
         scene = pair.edit.scene
