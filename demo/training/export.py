@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from demo import classifier, words
 from demo.load import MODEL
 from demo.training.data import to_tensor
-from demo.training.text_to_image import WIDTH, scheduler, text_config
+from demo.training.text_to_image import scheduler, text_config
 
 _PARTS = {
     "scheduler": ["diffusers", "DDIMScheduler"],
@@ -23,27 +23,6 @@ _PARTS = {
     "vae": ["diffusers", "AutoencoderTiny"],
 }
 _ABSENT = ("tokenizer", "safety_checker", "feature_extractor", "image_encoder")
-
-# What ComfyUI's own UNetModel takes to hold the same network.
-HOST_UNET_CONFIG = {
-    "image_size": 16,
-    "in_channels": 4,
-    "out_channels": 4,
-    "model_channels": 64,
-    "channel_mult": [1, 2, 2],
-    "num_res_blocks": [1, 1, 1],
-    "transformer_depth": [0, 1, 1],
-    "transformer_depth_middle": 1,
-    "transformer_depth_output": [0, 0, 1, 1, 1, 1],
-    "num_heads": 4,
-    "num_head_channels": -1,
-    "context_dim": WIDTH,
-    "use_spatial_transformer": True,
-    "use_linear_in_transformer": False,
-    "legacy": False,
-    "use_checkpoint": False,
-    "adm_in_channels": None,
-}
 
 
 def latent_rgb(latents: Tensor, pictures: np.ndarray) -> dict:
@@ -66,6 +45,7 @@ def save(network: ModelMixin, folder: Path) -> None:
     folder.mkdir(parents=True)
     network.save_config(folder)
     config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)  # where it was loaded from, if it was trained further
     # AutoencoderTiny derives this one itself, and warns when it is told.
     if isinstance(network, AutoencoderTiny):
         del config["block_out_channels"]
@@ -105,7 +85,6 @@ def write(networks: nn.ModuleDict, vae: AutoencoderTiny, preview: dict, staging:
     index = {"_class_name": "StableDiffusionPipeline", **_PARTS, **{name: [None, None] for name in _ABSENT}}
     save_json(index | {"requires_safety_checker": False}, staging / "model_index.json")
     save_json(preview, staging / "latent_rgb.json")
-    save_json(HOST_UNET_CONFIG, staging / "host_unet_config.json")
     publish(staging, MODEL)
 
 
