@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .region import local_size
+from .change import local_size
 
 
 def kept_prediction(

@@ -5,16 +5,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .change import local_size, relative_size
 from .checks import finite
 from .denoiser import Conditioning, Denoiser
 from .levels import standard_levels
 from .objective import samples_per_forward
-from .seam import blurred
+from .place import place_region, silent
 
 # A single noise makes the model see things; over a dozen, only what the two texts disagree on is left (DiffEdit, arXiv
 # 2210.11427). Levels as quantiles of the standard ones, see `levels`: cleaner ones show edges only.
 PAIRS = 16
-FORWARD_EQUIVALENTS = 2 * PAIRS  # each under both texts
+FORWARD_EQUIVALENTS = 3 * PAIRS  # at most: each under both texts, and under none where the whole picture changes
 CLEANEST, NOISIEST = 0.3, 0.95
 # Beyond this the model sees the layout alone. That tells an edit of the whole picture, but not where a hat goes.
 NOISIEST_LOCAL = 0.8
@@ -24,9 +25,6 @@ NOISIEST_LOCAL = 0.8
 # taken for the wrong kind where 0.144 parts them, at the usual threshold of 0.4. By the first share alone it is ten.
 LEAST_CHANGED, WHOLE = 0.2, 0.144 / 0.4
 LARGEST = 0.95  # not the very largest, which may be a single position
-# Of the shorter side, over which a change is averaged: less than what photos are edited in, a hat or a face, more than
-# the noise of single positions. At least two positions, for a single one averages nothing.
-WINDOW = 1 / 16
 SOFTNESS = 0.3  # half the width of a region's edge, as a share of the threshold
 
 
@@ -46,9 +44,10 @@ def edit_region(
     Args:
         latent: the photo, [1, C, ...], in the model's scale.
         threshold: how large a change must be to count, as a share of the largest; 0 counts all. An edit of the whole
-            picture, a style or another place, counts everywhere, see `is_whole`.
+            picture, see `is_whole`, counts everywhere, but for the subject that it puts in another place, see
+            `place_region`.
         seed: of the noise.
-        on_evaluation: called after every evaluation of the network with how many latents it took, in all
+        on_evaluation: called after every evaluation of the network with how many latents it took, in all at most
             `FORWARD_EQUIVALENTS`; what it raises ends the search.
 
     Returns:
@@ -68,29 +67,17 @@ def edit_region(
         on_evaluation(len(noisy))
         return finite("What the model predicts for this photo", clean, "run the model in fp32 or bf16")
 
-    change, share = torch.zeros_like(latent), torch.zeros_like(latent[:, :1])
-    for part, sigma, place in zip(noise.split(size), levels.split(size), quantile.split(size), strict=True):
-        noisy = denoiser.add_noise(latent, part, sigma)
-        wanted, there = (predicted(noisy, sigma, text) for text in (target, optimized))
-        share += relative_size(wanted - there, latent - there).square().mean(0, keepdim=True) * len(part) / PAIRS
-        change += (wanted - there)[(place <= NOISIEST_LOCAL).to(latent.device)].sum(0, keepdim=True)
-    return torch.ones_like(share) if is_whole(share.sqrt(), threshold) else region_of(change, threshold)
-
-
-def relative_size(change: Tensor, unexplained: Tensor) -> Tensor:
-    """How large a change is around each position, in sizes of what the model cannot explain of the photo.
-
-    It means the same in every latent, and at every noise level, where both grow with the noise.
-
-    Args:
-        change: between the predictions under two texts, [N, C, ..., H, W], each at a noise level of its own.
-        unexplained: the photo less the prediction under its own text, of the same shape.
-
-    Returns:
-        [N, 1, ..., H, W].
-    """
-    size = unexplained.flatten(1).square().mean(1).sqrt().clamp_min(torch.finfo(change.dtype).tiny)
-    return local_size(change) / size.view(-1, *[1] * (change.ndim - 1))
+    parts = [
+        (denoiser.add_noise(latent, part, sigma), sigma)
+        for part, sigma in zip(noise.split(size), levels.split(size), strict=True)
+    ]
+    wanted, there = (torch.cat([predicted(*part, text) for part in parts]) for text in (target, optimized))
+    share = relative_size(wanted - there, latent - there).square().mean(0, keepdim=True).sqrt()
+    if threshold and is_whole(share, threshold):
+        nothing = silent(optimized)
+        return place_region(wanted, there, torch.cat([predicted(*part, nothing) for part in parts]))
+    change = (wanted - there)[(quantile <= NOISIEST_LOCAL).to(latent.device)]
+    return region_of(change.sum(0, keepdim=True), threshold)
 
 
 def is_whole(share: Tensor, threshold: float) -> bool:
@@ -112,12 +99,6 @@ def region_of(change: Tensor, threshold: float) -> Tensor:
     largest = _quantiles(size, LARGEST).view(-1, *[1] * (size.ndim - 1))
     share = size / largest.clamp_min(torch.finfo(size.dtype).tiny)
     return ((share - (1 - SOFTNESS) * threshold) / (2 * SOFTNESS * threshold)).clamp(0, 1)
-
-
-def local_size(change: Tensor) -> Tensor:
-    """How large a change [N, C, ..., H, W] is around each position: the root of its mean square, [N, 1, ..., H, W]."""
-    square = change.square().mean(1, keepdim=True)
-    return blurred(square, max(2.0, WINDOW * min(square.shape[-2:])) / 2).sqrt()
 
 
 def _quantiles(values: Tensor, quantile: float) -> Tensor:

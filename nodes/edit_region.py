@@ -5,7 +5,6 @@ import time
 from torch import Tensor
 from torch.nn import functional
 
-from ..imagic.region import FORWARD_EQUIVALENTS
 from . import inputs, report, tensors
 from .host.denoiser import latent_channels, pixels_per_position
 from .host.progress import preview
@@ -76,7 +75,7 @@ class EditRegion:
         started = time.monotonic()
         photo = photo_of(model, latent)
         if painted is None or (painted >= 1).all():
-            area, cost = region(model, photo, optimized, target, threshold), FORWARD_EQUIVALENTS
+            area, cost = region(model, photo, optimized, target, threshold)
         else:
             area, cost = tensors.region(painted, photo, pixels_per_position(model)), 0
         mask = as_mask(area, pixels_per_position(model))
@@ -92,8 +91,8 @@ def photo_of(model, latent: dict) -> Tensor:
     return inputs.photo(latent, latent_channels(model), inputs.dimensions(model))
 
 
-def region(model, photo: Tensor, optimized: list, target: list, threshold: float) -> Tensor:
-    """The region at the latent's resolution, [1, 1, ...], 0..1, on the CPU."""
+def region(model, photo: Tensor, optimized: list, target: list, threshold: float) -> tuple[Tensor, int]:
+    """The region at the latent's resolution, [1, 1, ...], 0..1, on the CPU, and the evaluations it took."""
     inputs.single_entry(optimized, "optimized")
     wanted, _ = inputs.single_entry(target, "target")
     # Of the target's length, which counts where text and picture attend to each other.

@@ -2,7 +2,6 @@
 
 import time
 
-from ..imagic.region import FORWARD_EQUIVALENTS
 from . import edit_region, inputs, report, tensors
 from .host.denoiser import pixels_per_position
 from .host.photo import keep_photo, keeps_photo
@@ -61,7 +60,7 @@ class KeepPhoto:
             text, _ = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
         inputs.readable(model, text)
         if region is None:
-            area, cost = edit_region.region(model, photo, optimized, target, threshold), FORWARD_EQUIVALENTS
+            area, cost = edit_region.region(model, photo, optimized, target, threshold)
         else:
             area, cost = tensors.region(region, photo, pixels_per_position(model)), 0
         mask = edit_region.as_mask(area, pixels_per_position(model))

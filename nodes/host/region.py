@@ -10,13 +10,21 @@ from .progress import counter
 
 def find_region(
     model, samples: Tensor, optimized: Conditioning, target: Conditioning, fixed: dict, threshold: float
-) -> Tensor:
-    """`edit_region` on MODEL, loaded as for sampling: [1, 1, ...] on the CPU. The node shows how far it is.
+) -> tuple[Tensor, int]:
+    """`edit_region` on MODEL, loaded as for sampling: [1, 1, ...] on the CPU, and the evaluations it took.
+
+    The node shows how far it is.
 
     Args:
         samples: the LATENT's samples, [1, C, ...], in the autoencoder's scale.
         fixed: entries of the CONDITIONING that are no text tensors.
     """
     with evaluating(model, samples, [optimized, target], fixed) as (denoiser, latent, texts):
-        moved = counter(FORWARD_EQUIVALENTS)
-        return edit_region(denoiser, latent, *texts, threshold=threshold, on_evaluation=moved).cpu()
+        moved, spent = counter(FORWARD_EQUIVALENTS), []
+
+        def evaluated(count: int) -> None:
+            spent.append(count)
+            moved(count)
+
+        area = edit_region(denoiser, latent, *texts, threshold=threshold, on_evaluation=evaluated)
+        return area.cpu(), sum(spent)

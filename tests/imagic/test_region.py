@@ -7,15 +7,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from imagic import objective
+from imagic.change import local_size, relative_size
 from imagic.levels import standard_levels
 from imagic.region import (
     FORWARD_EQUIVALENTS,
     NOISIEST_LOCAL,
     edit_region,
     is_whole,
-    local_size,
     region_of,
-    relative_size,
 )
 
 from .gaussian import SHAPE, TOKENS, WIDTH, Gaussian, photo, prompt
