@@ -15,7 +15,7 @@ from .place import place_region, silent
 # A single noise makes the model see things; over a dozen, only what the two texts disagree on is left (DiffEdit, arXiv
 # 2210.11427). Levels as quantiles of the standard ones, see `levels`: cleaner ones show edges only.
 PAIRS = 16
-FORWARD_EQUIVALENTS = 3 * PAIRS  # at most: each under both texts, and under none where the whole picture changes
+FORWARD_EQUIVALENTS = 2 * PAIRS  # each under both texts; `PAIRS` more, under none, where the whole picture changes
 CLEANEST, NOISIEST = 0.3, 0.95
 # Beyond this the model sees the layout alone. That tells an edit of the whole picture, but not where a hat goes.
 NOISIEST_LOCAL = 0.8
@@ -47,8 +47,8 @@ def edit_region(
             picture, see `is_whole`, counts everywhere, but for the subject that it puts in another place, see
             `place_region`.
         seed: of the noise.
-        on_evaluation: called after every evaluation of the network with how many latents it took, in all at most
-            `FORWARD_EQUIVALENTS`; what it raises ends the search.
+        on_evaluation: called after every evaluation of the network with how many latents it took, in all
+            `FORWARD_EQUIVALENTS`, for an edit of the whole picture half as many more; what it raises ends the search.
 
     Returns:
         [1, 1, ...], 0..1 with a soft edge.

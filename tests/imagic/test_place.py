@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from imagic.place import place_region, silent, two_kinds
-from imagic.region import FORWARD_EQUIVALENTS, PAIRS, edit_region
+from imagic.region import FORWARD_EQUIVALENTS, edit_region
 
 from .gaussian import TOKENS, WIDTH, Gaussian
 
@@ -104,9 +104,9 @@ def text(subject: float, place: float) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("target", "kept", "evaluations"),
     [
-        (text(1.9, -0.5), True, FORWARD_EQUIVALENTS),  # another place
-        (text(0.5, -0.5), False, FORWARD_EQUIVALENTS),  # another style
-        (text(2.0, -0.5), True, 2 * PAIRS),  # nothing but what is around the subject
+        (text(1.9, -0.5), True, 1.5 * FORWARD_EQUIVALENTS),  # another place
+        (text(0.5, -0.5), False, 1.5 * FORWARD_EQUIVALENTS),  # another style
+        (text(2.0, -0.5), True, FORWARD_EQUIVALENTS),  # nothing but what is around the subject
     ],
 )
 def test_the_model_tells_another_place_from_another_style(prediction, target, kept, evaluations):
