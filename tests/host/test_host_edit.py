@@ -40,7 +40,7 @@ def saved(request, studio, learned, tmp_path_factory):
     with torch.inference_mode():
         for name, tensor in lora.items():
             if name.endswith(".lora_up.weight"):
-                tensor.copy_(0.1 * torch.randn(tensor.shape, generator=generator))
+                tensor.copy_(0.3 * torch.randn(tensor.shape, generator=generator))
             elif name.endswith((".diff", ".diff_b")):
                 fan_in = tensor[0].numel() if tensor.ndim > 1 else 100
                 tensor.copy_(0.3 * torch.randn(tensor.shape, generator=generator) / fan_in**0.5)
