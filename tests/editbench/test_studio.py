@@ -45,7 +45,7 @@ def test_inversion_is_undone_by_sampling_without_guidance(studio, latent, captio
     levels = studio.levels(STEPS)
     again = studio.denoise(noise, caption, levels, guidance=1)
     other = studio.denoise(studio.noise(latent) * levels[0], caption, levels, guidance=1)
-    assert (again - latent).square().mean() < 0.1 * (other - latent).square().mean()
+    assert (again - latent).square().mean() < 0.15 * (other - latent).square().mean()
 
 
 def test_its_sampler_is_ddim(studio, latent, caption):

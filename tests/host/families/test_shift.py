@@ -42,6 +42,6 @@ def measured(bench, model) -> dict:
         "schedule": schedule,
         "levels": levels,
         "validation": torch.tensor([loss, 2 * loss]),
-        "region": bench.module("nodes.edit_region").region(model, photo, bench.negative, bench.target, 0.4),
+        "region": bench.module("nodes.edit_region").region(model, photo, bench.negative, bench.target, 0.4)[0],
         "alignment": bench.module("nodes.pick_edit")._alignment_by_model(model, pictures, start, end, fixed, 4),
     }
