@@ -41,7 +41,7 @@ def card(figures: dict, folder: Path) -> str:
     stages = {stage: spent(stage, folder) for stage in ("autoencoder", "diffusion", "decoder")}
     return _CARD.read_text().format(
         **facts(figures, load.MODEL, pipeline),
-        unet_parameters=millions([pipeline.unet]),
+        unet_parameters=millions(pipeline.unet),
         words=len(words.TOKEN_IDS) - 2,
         seed=SEED,
         scenes=f"{SCENES:,}",
@@ -93,6 +93,7 @@ def grow(vae: AutoencoderTiny, networks: ModuleDict, folder: Path) -> tuple:
     pictures = data.cached_pictures(scenes, folder / "pictures.npy")
     # Whole pictures and squares from the start, since what is left to mend are few large errors.
     settings = {"steps": GROWN_AUTOENCODER_STEPS, "rate": 4e-4, "cropped": 0, "squares": 10}
+    vae.requires_grad_(True)  # its encoder was frozen while its decoder was polished
     vae = autoencoder.train(vae, pictures, seed=SEED + 5, folder=folder, **settings)
     print("encoding", flush=True)
     latents = autoencoder.cached_latents(vae, pictures, folder)

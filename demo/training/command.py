@@ -1,7 +1,6 @@
 """What the commands that train have in common: their options, and what they write of a model on its card."""
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -31,9 +30,9 @@ def row(shares: dict[str, float]) -> str:
     return " | ".join(f"{100 * shares[name]:.1f} %" for name in (*VALUES, "all"))
 
 
-def millions(networks: Iterable[torch.nn.Module]) -> float:
+def millions(network: torch.nn.Module) -> float:
     """Of parameters."""
-    return sum(p.numel() for network in networks for p in network.parameters()) / 1e6
+    return sum(p.numel() for p in network.parameters()) / 1e6
 
 
 def facts(figures: dict, folder: Path, pipeline) -> dict:
@@ -42,10 +41,9 @@ def facts(figures: dict, folder: Path, pipeline) -> dict:
     quality = figures["reconstruction_db"]
     return {
         "megabytes": sum(path.stat().st_size for path in weights) / 1e6,
-        "vae_parameters": millions([pipeline.vae]),
+        "vae_parameters": millions(pipeline.vae),
         # Of its table only the rows in use are kept.
-        "text_parameters": millions([pipeline.text_encoder.encoder])
-        + 1e-6 * text_to_image.WIDTH * len(words.TOKEN_IDS),
+        "text_parameters": millions(pipeline.text_encoder.encoder) + 1e-6 * text_to_image.WIDTH * len(words.TOKEN_IDS),
         **{f"psnr_{name}": quality[name] for name in ("mean", "least", "pictures")},
         "guidance": evaluate.GUIDANCE,
         "sampling_steps": evaluate.SAMPLING_STEPS,

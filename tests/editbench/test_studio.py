@@ -40,12 +40,13 @@ def test_a_sample_of_low_strength_stays_with_the_photo_and_a_full_one_does_not(s
 
 
 def test_inversion_is_undone_by_sampling_without_guidance(studio, latent, caption):
-    noise = studio.invert(latent, caption, steps=STEPS)
-    assert float(noise.std() / studio.levels(STEPS)[0]) == pytest.approx(1, abs=0.3)
-    levels = studio.levels(STEPS)
+    steps = 2 * STEPS  # an inversion is exact in the limit of many
+    noise = studio.invert(latent, caption, steps=steps)
+    levels = studio.levels(steps)
+    assert float(noise.std() / levels[0]) == pytest.approx(1, abs=0.3)
     again = studio.denoise(noise, caption, levels, guidance=1)
     other = studio.denoise(studio.noise(latent) * levels[0], caption, levels, guidance=1)
-    assert (again - latent).square().mean() < 0.15 * (other - latent).square().mean()
+    assert (again - latent).square().mean() < 0.1 * (other - latent).square().mean()
 
 
 def test_its_sampler_is_ddim(studio, latent, caption):

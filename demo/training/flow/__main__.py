@@ -75,7 +75,7 @@ def card(figures: dict, folder: Path) -> str:
     stages = {stage: spent(stage, folder) for stage in ("autoencoder", "flow", "decoder")}
     return _CARD.read_text().format(
         **facts(figures, load.FLOW_MODEL, pipeline),
-        transformer_parameters=millions([pipeline.transformer]),
+        transformer_parameters=millions(pipeline.transformer),
         seed=SEED,
         scenes=f"{SCENES:,}",
         noise=LATENT_NOISE,
