@@ -50,7 +50,7 @@ def contact_sheets(judged: Rows, results: dict, model: str, known: dict[str, Met
 
     The first pairs are a fair sample; below them are those in which the least of the first method's change is there.
     """
-    names = [name for name in results["summary"][model] if name != CEILING]
+    names = [name for name in results["summary"][model] if name != CEILING and (name, group) in judged]
     dials = {name: results["summary"][model][name]["setting"] for name in names}
     font = ImageFont.load_default(size=11)
     for kind in KINDS:

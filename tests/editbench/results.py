@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import diffusers
 import torch
 
-from . import studio
+from . import earlier, studio
 from .judge import Judged
-from .methods import CEILING, METHODS, Method
+from .legend import legend
+from .methods import CEILING, Method
 from .pairs import KINDS
-from .summary import curve, further_target, headline, summary
+from .summary import curve, headline, summary
 
 RECIPE = Path(__file__).with_name("RECIPE.md")  # what a search for the default found, written by hand
 # results.json begins with these; the rest are for the tables.
@@ -23,11 +25,26 @@ SAMPLERS = {"demo": "DDIM", "flow": "Euler"}
 Rows = dict[tuple[str, str], list[Judged]]  # by method and group, of one model
 
 
-def collect(known: dict[str, Method], judged: dict[str, Rows], group: str = "bench") -> dict:
-    """Everything that results.json holds, by model."""
-    found = {model: _of_model(known, rows, group) for model, rows in judged.items()}
-    parts = ("summary", "curves", "pairs")
-    summary, curves, lines = ({model: part[name] for model, part in found.items()} for name in parts)
+def collect(
+    known: dict[str, Method],
+    judged: dict[str, Rows],
+    keys: dict[str, dict[str, str]],
+    group: str = "bench",
+    before: dict[str, dict] | None = None,
+) -> dict:
+    """Everything that results.json holds, by model.
+
+    Args:
+        keys: by model and method, of what decides the figures, see `earlier.keys`.
+        before: what an earlier run found of other methods and models, see `earlier.held`.
+    """
+    before = before or {}
+    found = {
+        model: _of_model(known, judged.get(model, {}), keys[model], group, before.get(model, {}))
+        for model in studio.MODELS
+        if model in judged or model in before
+    }
+    summary, curves, lines, keys = ({model: part[name] for model, part in found.items()} for name in earlier.PARTS)
     shown = dict.fromkeys(name for rows in summary.values() for name in rows)
     return {
         "summary": summary,
@@ -41,21 +58,32 @@ def collect(known: dict[str, Method], judged: dict[str, Rows], group: str = "ben
         "versions": versions(),
         "curves": curves,
         "pairs": lines,
+        "keys": keys,
     }
 
 
-def _of_model(known: dict[str, Method], judged: Rows, group: str) -> dict:
+def _of_model(known: dict[str, Method], judged: Rows, keys: dict[str, str], group: str, before: dict) -> dict:
     dials = {name: headline(method, judged[name, group]) for name, method in known.items() if (name, group) in judged}
-    summaries = {name: summary(judged[name, group], dial) for name, dial in dials.items()}
-    if "further_target" in dials and "default" in dials:
-        further = further_target(judged["further_target", group], dials["further_target"])
-        summaries["default"]["further_target_plain_samples"] = further
-    order = [name for name in (*RIVALS, *known) if name in summaries]
-    return {
-        "summary": {name: summaries[name] for name in dict.fromkeys(order)},
+    found = {
+        "summary": {
+            name: summary(judged[name, group], dial) | {"date": date.today().isoformat()}
+            for name, dial in dials.items()
+        },
         "curves": {name: curve(judged[name, group], dials[name]) for name in dials if name != CEILING},
         "pairs": {name: [_line(row, dial) for row in judged[name, group]] for name, dial in dials.items()},
+        "keys": {name: keys[name] for name in dials},
     }
+    order = dict.fromkeys((*RIVALS, *known))
+    found = {part: _ordered(before.get(part, {}) | rows, order) for part, rows in found.items()}
+    summaries = found["summary"]
+    if "further_target" in summaries and "default" in summaries:
+        further = summaries["further_target"]["further_target_plain_samples"]
+        summaries["default"]["further_target_plain_samples"] = further
+    return found
+
+
+def _ordered(rows: dict, order: Iterable[str]) -> dict:
+    return {name: rows[name] for name in order if name in rows}
 
 
 def versions() -> dict[str, str]:
@@ -117,7 +145,7 @@ def markdown(results: dict, known: dict[str, Method], command: str) -> str:
         f"{about['diffusers']}, {about['machine']}, on the CPU. What the figures mean is said at the end.\n",
         *(f"The {name} model was not there: its figures are missing.\n" for name in missing),
         *(part for model in models for part in _model_parts(model, models[model], known)),
-        _explanation(results),
+        legend(results),
     ]
     if RECIPE.is_file():
         parts.append(RECIPE.read_text(encoding="utf-8"))
@@ -128,6 +156,7 @@ def _model_parts(model: str, summaries: dict, known: dict[str, Method]) -> list[
     methods = [name for name in summaries if name != CEILING]
     return [
         f"## The {model} model\n",
+        _dates(summaries),
         "### Complete edits\n",
         _table(
             ("method", "setting", "pairs", "complete", "95 %", *KINDS),
@@ -163,6 +192,15 @@ def _model_parts(model: str, summaries: dict, known: dict[str, Method]) -> list[
         f"![alignment against fidelity](curve-{model}.png)\n",
         *(f"![{kind}](sheet-{model}-{kind}.jpg)\n" for kind in KINDS),
     ]
+
+
+def _dates(summaries: dict) -> str:
+    """When what was measured, where that was not all on one day."""
+    days = sorted({figures["date"] for figures in summaries.values()})
+    if len(days) == 1:
+        return ""
+    named = {day: [name for name, figures in summaries.items() if figures["date"] == day] for day in days}
+    return "Measured " + "; ".join(f"on {day}: {', '.join(names)}" for day, names in named.items()) + ".\n"
 
 
 def _score_cells(figures: dict, score: str) -> tuple:
@@ -218,47 +256,3 @@ def _decibels(value: float | None) -> str:
 def _table(head: tuple, rows: list[tuple]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
-
-
-def _explanation(results: dict) -> str:
-    sampler, settings = results["sampler"], results["settings"]
-    lines = [
-        "## What the figures mean\n",
-        "- One setting and one seed for all pairs, methods and models: "
-        f"{', '.join(f'{name} ({model})' for model, name in sampler['name'].items())}, {sampler['steps']} steps, "
-        f"guidance {sampler['guidance']:g}, seed {sampler['seed']}, as the example workflow has them.",
-        "- **Edit score**: the share of pairs on which the classifier sees the target attribute and every other "
-        "captioned one, and the region that the edit leaves alone is within 4 dB of the autoencoder's ceiling or at "
-        "24 dB and more, against the true edit. That region is where source and true edit are equal, eroded by two "
-        "pixels. A style changes every pixel, and night all but a few: where it is under 2 % of the picture, the "
-        "attributes alone decide.",
-        "- **Complete**: the share of pairs that count for the edit score and whose change is there in nearly all of "
-        "its places. Of the places where source and true edit differ (by more than 24, summed over channels), at least "
-        "three quarters must be nearer to the true edit than to the source, squared errors averaged over 7 x 7 pixels. "
-        "**of the change** is the median of that share. **identity** are edits of subjects that no model has seen and "
-        "no caption names (stripes, patches, ears of a third colour, another build, something carried) in pose, "
-        "background or colour. There, of the places by which the true edit differs from the same picture of an "
-        "ordinary animal, more than half must be nearer to the true edit: **of the subject**. An edit of one of two "
-        "subjects is not measured: no caption names two, and no model here was trained to draw two. Frames on the "
-        "sheets: green is complete, amber counts for the edit score alone, red for neither; the shares are said below. "
-        "Intervals are percentile bootstraps over pairs.",
-        "- **untouched**, **whole**: median PSNR against the true edit, in that region and of everything. **η = 0**: "
-        "median distance of the reconstruction from what the autoencoder makes of the photo.",
-        "- **Setting**: η, α, strength, guidance and share of the steps, guidance and threshold, or the text that was "
-        "inverted under. This pack's are what it ships with; its rivals' are those most often complete on these very "
-        "pairs, and among equals with the highest edit score, which favours them.",
-        "- **Choosing**: the best single setting is the one η (or strength ...) for all pairs that does best on these "
-        "very pairs; the best per pair is what one who sees the truth would choose, which is more than any method can. "
-        "Pick Edit sees neither truth nor classifier, and pays for drawing every η and looking at it.",
-        "- **Forward-equivalents**: one network evaluation on one latent is 1, a backward through activations 1 more, "
-        "a weight gradient 1 more; counted by hooks. **Plain samples**: wall time over that of one 50-step sample with "
-        "guidance in the same process just before. Medians over pairs, one picture sampled. The default's further "
-        "target is what it takes where it was tuned under a caption of the photo, with that row's edit score.",
-        *(
-            f"- {METHODS[name].title}: `{json.dumps(values)}`"
-            for name, values in settings.items()
-            if name in METHODS and values
-        ),
-        "",
-    ]
-    return "\n".join(lines)

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 
@@ -57,11 +57,17 @@ def run(todo: list[Task], store: Store, pool: Executor, workers: int) -> None:
 
 
 def perform(task: Task) -> tuple[Outcome, Cost, float]:
-    """The outcome of one task, a plain sample's cost at the same time, and the seconds that both took."""
+    """The outcome of one task, a plain sample's cost on the same pair, and the seconds that both took."""
     start = time.perf_counter()
-    plain = _studio(task.model).plain_sample()
+    plain = _plain(task.model, task.group, task.index)
     outcome = methods.available()[task.method].edit(_studio(task.model), pairs.group(task.group)[task.index])
     return outcome, plain, time.perf_counter() - start
+
+
+@lru_cache(maxsize=1)
+def _plain(model: str, group: str, index: int) -> Cost:
+    """A plain sample when a process comes to a pair: now and then enough for a machine that is not always as fast."""
+    return _studio(model).plain_sample()
 
 
 @cache

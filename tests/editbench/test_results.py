@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from . import methods, metrics, pairs, plots, results
+from . import earlier, methods, metrics, pairs, plots, results
 from .cost import Cost
 from .judge import Judged
 from .methods.default import PICKED
@@ -54,7 +54,7 @@ def found():
     rows = [row(0), row(1), row(2, ("0", EDIT)), row(3, ("0",))]
     known = {name: methods.METHODS[name] for name in ("default", "sdedit", "further_target")}
     judged = {(name, "bench"): rows for name in known}
-    return results.collect(known, {"demo": judged}), known, judged
+    return results.collect(known, {"demo": judged}, {"demo": dict.fromkeys(known, "then")}), known, judged
 
 
 def test_costs_and_scores_are_known_sums():
@@ -151,3 +151,40 @@ def test_the_sheets_show_the_worst_edits_too():
 def test_a_further_target_costs_what_the_source_caption_leaves(found):
     content, _, _ = found
     assert content["summary"]["demo"]["default"]["further_target_plain_samples"] == 3
+
+
+def test_what_still_holds_is_kept_beside_what_was_made_anew(found, tmp_path):
+    content, known, judged = found
+    results.write(tmp_path, content, known, "make editbench")
+    read = earlier.read(tmp_path / "results.json")
+    read["summary"]["demo"]["sdedit"]["date"] = "2020-01-02"
+    today = {"demo": {"default": "now", "further_target": "now", "sdedit": "then"}, "flow": {"sdedit": "then"}}
+    before = earlier.held(read, today)
+    assert [*before] == ["demo"]
+    assert all([*rows] == ["sdedit"] for rows in before["demo"].values())
+
+    some = {"demo": {("default", "bench"): judged["default", "bench"][:2]}}
+    both = results.collect(known, some, today, before=before)
+    assert {name: figures["pairs"] for name, figures in both["summary"]["demo"].items()} == {"default": 2, "sdedit": 4}
+    assert both["keys"]["demo"] == {"default": "now", "sdedit": "then"}
+    assert both["settings"].keys() == {"default", "sdedit"}
+    assert len(both["pairs"]["demo"]["sdedit"]) == 4
+    assert "Measured on 2020-01-02: sdedit; on " in results.markdown(both, known, "make editbench")
+    assert "Measured" not in results.markdown(content, known, "make editbench")
+
+
+def test_another_judge_or_another_number_of_pairs_is_another_result(tmp_path, monkeypatch):
+    known = {"sdedit": methods.METHODS["sdedit"], "ledits": methods.METHODS["ledits"]}
+    keys = earlier.keys(known, ["demo", "flow"])
+    assert [keys["demo"].keys(), keys["flow"].keys()] == [{"sdedit", "ledits"}, {"sdedit"}]
+    fewer = earlier.keys({"sdedit": replace(known["sdedit"], bench=30)}, ["demo"])
+    (tmp_path / "metrics.py").write_text("COMPLETE = 0.5")
+    monkeypatch.setattr(earlier, "JUDGING", [tmp_path / "metrics.py"])
+    judged_otherwise = earlier.keys(known, ["demo"])
+    found = {one["demo"]["sdedit"] for one in (keys, fewer, judged_otherwise)}
+    assert len(found) == 3
+    assert earlier.keys(known, ["demo"]) == judged_otherwise
+
+
+def test_where_there_are_no_results_nothing_is_kept(tmp_path):
+    assert earlier.held(earlier.read(tmp_path / "results.json"), {"demo": {"sdedit": "now"}}) == {}

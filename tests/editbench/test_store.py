@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,3 +111,19 @@ def test_slow_methods_run_on_the_first_pairs_of_each_kind():
     assert count["paper"] == 30
     assert {task.index for task in done if task.method == "paper"} == set(range(30))
     assert {task.index for task in run.tasks(methods.METHODS, "bench", 2)} == {0, 1}
+
+
+def test_the_tasks_of_a_pair_share_a_plain_sample(monkeypatch):
+    taken = []
+    monkeypatch.setattr(
+        run, "_studio", lambda model: SimpleNamespace(plain_sample=lambda: taken.append(model) or Cost())
+    )
+    monkeypatch.setattr(run.methods, "available", lambda: KNOWN | {"sdedit": replace(KNOWN["sdedit"], edit=nothing)})
+    run._plain.cache_clear()
+    for index in (7, 7, 8):
+        run.perform(replace(TASK, index=index))
+    assert len(taken) == 2
+
+
+def nothing(studio, pair) -> Outcome:
+    return Outcome()

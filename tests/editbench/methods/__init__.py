@@ -70,6 +70,7 @@ METHODS = {
         edit=further_target.edit,
         title="default, tuned under a source caption",
         settings=further_target.settings(),
+        bench=SLOW_SUBSET,
         development=0,
         swept=False,
     ),
@@ -94,10 +95,13 @@ METHODS = {
 def available() -> dict[str, Method]:
     """The methods that can run here: with PEER set, the diffusers community pipeline as well."""
     if path := os.environ.get("PEER"):
-        settings = peer.settings(path)
-        rival = Method(peer.edit, "diffusers community pipeline", settings, bench=SLOW_SUBSET, models=("demo",))
-        return METHODS | {"peer": rival}
+        return METHODS | {"peer": rival(peer.settings(path))}
     return METHODS
+
+
+def rival(settings: dict) -> Method:
+    """The community pipeline, of such settings."""
+    return Method(peer.edit, "diffusers community pipeline", settings, bench=SLOW_SUBSET, models=("demo",))
 
 
 def on(model: str, known: dict[str, Method]) -> dict[str, Method]:
