@@ -12,7 +12,7 @@ from demo import classifier
 
 from . import judge, metrics, pairs, summary
 from .methods import Method, on
-from .store import key
+from .store import code, key
 
 PARTS = ("summary", "curves", "pairs", "keys")
 JUDGING = [Path(module.__file__) for module in (judge, metrics, summary, classifier)]
@@ -22,7 +22,7 @@ def keys(known: dict[str, Method], models: Iterable[str]) -> dict[str, dict[str,
     """Of all that decides a method's figures, by model."""
     digest = hashlib.sha256(json.dumps([pair.digest for pair in pairs.group("bench")]).encode())
     for file in [*JUDGING, classifier.PATH]:
-        digest.update(file.read_bytes())
+        digest.update(code(file))
     judging = digest.hexdigest()[:12]
     return {
         model: {

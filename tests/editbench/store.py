@@ -41,19 +41,31 @@ def used(*names: str) -> list[Path]:
     return sorted(found)
 
 
+def code(path: Path) -> bytes:
+    """What a module does, without its comments, docstrings and layout; of another file, all of it."""
+    if path.suffix != ".py":
+        return path.read_bytes()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree).encode()
+
+
 def key(method: methods.Method, model: str = "demo") -> str:
     """Of what decides a method's pictures: its settings and code, sampler, model, and what it uses of the pack."""
     shared = {"steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED}
     folder, _ = studio.MODELS[model]
-    files = [Path(studio.__file__), *DENOISER, *sorted(folder.rglob("*.safetensors"))]
+    files = [methods.source(method), Path(studio.__file__), *DENOISER, *sorted(folder.rglob("*.safetensors"))]
     if method.trains:
         files += used("embedding", "finetuning", "interpolation")
     if method.keeps:
         sampling = ROOT / "imagic" / "diffusers" / "sampling.py"
         files += [*used("interpolation", "keeping", "region", "scoring"), sampling, Path(pack.__file__)]
-    digest = hashlib.sha256(json.dumps([shared, method.settings, methods.source(method)]).encode())
+    digest = hashlib.sha256(json.dumps([shared, method.settings]).encode())
     for file in files:
-        digest.update(file.read_bytes())
+        digest.update(code(file))
     return digest.hexdigest()[:12]
 
 

@@ -11,7 +11,7 @@ from . import methods, pairs, run, studio
 from .cost import Cost
 from .judge import judge
 from .outcome import Outcome
-from .store import Store, Task, used
+from .store import Store, Task, code, used
 
 KNOWN = {name: methods.METHODS[name] for name in ("sdedit", "autoencoder")}
 TASK = Task("sdedit", "bench", 7)
@@ -57,6 +57,18 @@ def test_a_method_depends_on_what_its_code_imports():
     names = {path.stem for path in used("embedding", "finetuning", "interpolation")}
     assert {"embedding", "objective", "levels", "adapters", "weights", "sizes"} <= names  # levels by way of objective
     assert not {"keeping", "region", "scoring", "edit_file", "putting_back"} & names
+
+
+def test_another_comment_is_no_other_code(tmp_path):
+    def written(text: str) -> bytes:
+        (tmp_path / "method.py").write_text(text)
+        return code(tmp_path / "method.py")
+
+    plain = written("def edit(a, b):\n    return a + b\n")
+    assert plain == written('"""A method."""\n\n\ndef edit(a,  b):\n    """A sum."""\n    return a + b  # of both\n')
+    assert written("def edit(a, b):\n    return a - b\n") != plain
+    (tmp_path / "weights.safetensors").write_bytes(b"# 1")
+    assert code(tmp_path / "weights.safetensors") == b"# 1"
 
 
 def test_another_models_edit_is_another_edit(tmp_path, outcome):

@@ -4,6 +4,7 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ..outcome import Outcome
 from . import (
@@ -109,6 +110,6 @@ def on(model: str, known: dict[str, Method]) -> dict[str, Method]:
     return {name: method for name, method in known.items() if method.models is None or model in method.models}
 
 
-def source(method: Method) -> str:
-    """The code of a method's own file."""
-    return inspect.getsource(inspect.getmodule(method.edit))
+def source(method: Method) -> Path:
+    """A method's own file."""
+    return Path(inspect.getfile(method.edit))
