@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .denoiser import Conditioning, is_text
 
-# Repeating a prompt more often than this to reach a common length costs more than it keeps; ComfyUI's own limit.
+# The most that two prompts grow to by repeating, in lengths of the longer one: more costs more than it keeps.
 MAX_REPEATS = 4
 
 

@@ -36,14 +36,36 @@ def kept_prediction(
         noisy_photo: the same for the photo: where the same sampler would be with the same noise if it drew nothing but
             the photo, [N, C, ...].
         photo: the clean latent, [1, C, ...].
-        region: where the photo may change, 0..1, [1, 1, ...].
+        region: where the photo may change, 0..1, [1, 1, ...]; between them, from when on, see `let_go`.
         add_noise: the noisy latent of a clean one and a noise, at the sampler's noise level. Linear in both.
         step: how many predictions this run has had.
     """
     noise = noise_of(noisy_photo, photo.expand_as(noisy_photo), add_noise)
     other_noise = add_noise(torch.zeros_like(noise), reordered(noise, step) - noise)
     edited, explained = predict(sample + other_noise, noisy_photo + other_noise)
-    return edited_latent(photo, edited, explained, region)
+    return edited_latent(photo, edited, explained, let_go(region, share_of_noise(sample, add_noise)))
+
+
+def share_of_noise(sample: Tensor, add_noise: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Of the factors of noise and clean latent in a noisy one, the noise's share, [N, 1, ...]; 1 is pure noise."""
+    zero = sample.new_zeros(len(sample), *[1] * (sample.ndim - 1))
+    noise, clean = add_noise(zero, zero + 1), add_noise(zero + 1, zero)
+    return noise / (noise + clean)
+
+
+def let_go(region: Tensor, noise: Tensor) -> Tensor:
+    """Where the photo may change at a noise level: where the region is at least the noise's share.
+
+    So a soft region says when a position is let go, not how much of photo and edit is mixed there (Differential
+    Diffusion, arXiv 2306.00950). A mixture at every step is a mixture at the end: the old place shines through around
+    its subject. A position that is let go late is drawn as what its surroundings have become.
+
+    Args:
+        region: 0..1, [1, 1, ...]. 1 is free from the first step to the last, 0 never.
+        noise: see `share_of_noise`.
+    """
+    smallest = torch.finfo(noise.dtype).tiny
+    return (region.to(noise) >= noise.clamp(smallest, 1)).to(noise)
 
 
 def noise_of(noisy: Tensor, clean: Tensor, add_noise: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ from .denoiser import Conditioning, Denoiser, stratified_quantiles
 from .levels import training_levels
 
 # Latent positions per forward and backward. Enough to keep a GPU busy, little enough to fit where sampling fits: no
-# network has more tokens than positions, and a single sample at 1024 px has as many of them.
+# network has more tokens than positions, and a single sample at 1024 px has twice as many of them.
 POSITIONS_PER_FORWARD = 8192
 
 

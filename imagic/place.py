@@ -9,6 +9,7 @@ from .denoiser import Conditioning, is_text
 # Another style changes the subject, too: by a larger share of what the text says there, for each unit by which the two
 # kinds of positions differ. Of 114 edits on an epsilon UNet and a flow transformer, seven are taken for the wrong kind.
 STYLE = 0.06
+KEPT, FREE = -0.5, 0.3
 POSITIONS = 2**20  # are enough to tell two kinds apart
 
 
@@ -22,8 +23,9 @@ def place_region(wanted: Tensor, there: Tensor, untold: Tensor) -> Tensor:
 
     A text says most about the subject, and the target text says that again. So positions are of two kinds, told by
     sqrt(change) / said^2, the mean of its logarithm over noise levels: how much the target changes, and how much the
-    embedding says. The kind with the smaller values is the subject. At its mean a position is free, and half the
-    distance of the two means below it is kept in full: the subject's edge belongs to both.
+    embedding says. The kind with the smaller values is the subject. In distances of the two means from the subject's, a
+    position is kept to the end at `KEPT` and free from the start at `FREE`; what lies between is let go the earlier the
+    nearer it is to the place (see `keeping.let_go`), since the subject's edge belongs to both.
 
     If even the subject changes much, all is free: the edit is one of the style.
 
@@ -43,7 +45,7 @@ def place_region(wanted: Tensor, there: Tensor, untold: Tensor) -> Tensor:
     apart = place - subject
     if apart == 0 or disagreement[freedom <= subject].mean() > STYLE * apart:
         return torch.ones_like(freedom)
-    return (1 + 2 * (freedom - subject) / apart).clamp(0, 1)
+    return (((freedom - subject) / apart - KEPT) / (FREE - KEPT)).clamp(0, 1)
 
 
 def two_kinds(values: Tensor) -> tuple[float, float]:

@@ -94,9 +94,9 @@ def photo_of(model, latent: dict) -> Tensor:
 def region(model, photo: Tensor, optimized: list, target: list, threshold: float) -> tuple[Tensor, int]:
     """The region at the latent's resolution, [1, 1, ...], 0..1, on the CPU, and the evaluations it took."""
     inputs.single_entry(optimized, "optimized")
-    wanted, _ = inputs.single_entry(target, "target")
-    # Of the target's length, which counts where text and picture attend to each other.
-    text, fixed = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
+    inputs.single_entry(target, "target")
+    # Of one length, which counts where text and picture attend to each other.
+    (text, fixed), (wanted, _) = (inputs.single_entry([interpolated(optimized[0], target[0], eta)]) for eta in (0, 1))
     inputs.readable(model, text)
     return find_region(model, photo, text, wanted, fixed, threshold)
 

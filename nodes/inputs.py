@@ -103,6 +103,11 @@ def photo(latent: dict, model_channels: int, dimensions: int = 3) -> Tensor:
         raise ValueError(
             f"The latent is {list(samples.shape)}, of a video model: encode the photo with the VAE of this model."
         )
+    if samples.ndim < dimensions + 2:
+        raise ValueError(
+            f"The latent is {list(samples.shape)}, and this model has an axis for frames: encode the photo with "
+            "the VAE of this model."
+        )
     if samples.ndim == 5 and samples.shape[2] != 1:
         raise ValueError(f"The latent holds {samples.shape[2]} frames, and Imagic edits a picture: give it one frame.")
     if samples.shape[1] != model_channels:

@@ -19,9 +19,9 @@ from ..training import History
 from ..weights import Weights
 
 # In our units, the rates of the paper: 2e-3 for texts whose numbers are about one, and 5e-7 a weight of Stable
-# Diffusion, which is about 6e-5 of what a layer puts out.
+# Diffusion, a rate of about 6e-5, see `fine_tune`.
 EMBEDDING = {"steps": 1000, "learning_rate": 2e-3, "schedule": "constant", "samples": 1}
-TUNING = {"tune": "all weights", "steps": 1500, "learning_rate": 6e-4, "schedule": "constant", "samples": 1}
+TUNING = {"tune": "all weights", "steps": 1500, "learning_rate": 6e-5, "schedule": "constant", "samples": 1}
 ETA = 0.7  # the middle of what the paper recommends, 0.6 to 0.8
 
 

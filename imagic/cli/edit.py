@@ -110,8 +110,7 @@ def _stages(options: argparse.Namespace) -> dict[str, Any]:
 
     chosen = arguments.learning(options)
     embedding, tuning = (
-        kind(gradient_checkpointing=chosen["gradient_checkpointing"], seed=options.seed)
-        for kind in (EmbeddingSettings, TuningSettings)
+        kind(gradient_checkpointing=chosen["gradient_checkpointing"]) for kind in (EmbeddingSettings, TuningSettings)
     )
     if chosen["embedding_steps"] is not None:
         embedding = replace(embedding, steps=chosen["embedding_steps"])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
 from .denoiser import HostDenoiser
-from .memory import sampling_needs, spared
+from .memory import CHANGES_UNTRAINED, sampling_needs, spared
 from .probe import corner, errors_as_a_sentence
 from .versions import running
 
@@ -30,7 +30,7 @@ def evaluating(
     Raises:
         ValueError: the model does not run on these.
     """
-    with spared(), ExitStack() as stack:
+    with spared(CHANGES_UNTRAINED), ExitStack() as stack:
         comfy.model_management.load_models_gpu([model], memory_required=sampling_needs(model, samples))
         stack.enter_context(running(model))
         device = model.load_device

@@ -8,17 +8,18 @@ import torch
 from torch import Tensor
 
 from ...imagic.objective import samples_per_forward
-from .probe import Trial, corner
+from .probe import Trial, corner, short_of_memory
 from .versions import loaded_with, take_off_device
 
 CHANGES = (
     "scale the photo to fewer pixels, turn on gradient_checkpointing, or tune LoRA in place of full weights and on a "
     "model in fp8 or 16 bits"
 )
+CHANGES_UNTRAINED = "scale the photo to fewer pixels, or load the model in fp8 or 16 bits"
 
 
 @contextmanager
-def spared() -> Iterator[None]:
+def spared(changes: str = CHANGES) -> Iterator[None]:
     """Inside, memory that runs out ends in a sentence that says what to change.
 
     It stays the error that the host knows, which then also takes its models off the device.
@@ -28,8 +29,10 @@ def spared() -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise torch.OutOfMemoryError(f"The GPU has too little memory for this: {CHANGES}.") from error
+    except RuntimeError as error:
+        if not short_of_memory(error):
+            raise
+        raise torch.OutOfMemoryError(f"The GPU has too little memory for this: {changes}.") from error
 
 
 def sampling_needs(model, samples: Tensor) -> float:

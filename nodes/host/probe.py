@@ -79,14 +79,21 @@ def corner(latent: Tensor) -> Tensor:
     return latent[:1, ..., :SIZE, :SIZE]
 
 
+def short_of_memory(error: Exception) -> bool:
+    """Whether memory has run out; on Apple's devices that is an ordinary RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "out of memory" in str(error)
+    )
+
+
 @contextmanager
 def errors_as_a_sentence() -> Iterator[None]:
     """Makes a sentence of what a model raises at inputs that are not for it; memory that runs out stays as it is."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
     except (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        if short_of_memory(error):
+            raise
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ValueError(
             f"The model does not run on this photo and text ({reason}): connect a text-to-image model and the text "

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
-from ...imagic.region import FORWARD_EQUIVALENTS, edit_region
+from ...imagic.region import FORWARD_EQUIVALENTS, PAIRS, edit_region
 from .evaluating import evaluating
 from .progress import counter
 
@@ -20,11 +20,13 @@ def find_region(
         fixed: entries of the CONDITIONING that are no text tensors.
     """
     with evaluating(model, samples, [optimized, target], fixed) as (denoiser, latent, texts):
-        moved, spent = counter(FORWARD_EQUIVALENTS), []
+        most, spent = FORWARD_EQUIVALENTS + PAIRS, []  # that a local edit takes less is known only when it is done
+        moved = counter(most)
 
         def evaluated(count: int) -> None:
             spent.append(count)
             moved(count)
 
         area = edit_region(denoiser, latent, *texts, threshold=threshold, on_evaluation=evaluated)
+        moved(most - sum(spent))
         return area.cpu(), sum(spent)

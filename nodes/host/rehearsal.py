@@ -25,7 +25,8 @@ def with_the_same_noise(sampler, noise: Tensor, seed: int | None):
     generator = torch.Generator().manual_seed(((seed or 0) + 1) % 2**64)
 
     def both(sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        return twice(torch.randn(noise.shape, generator=generator).to(noise))
+        # The host draws `noise` on the CPU, and samples on the device that the levels are on.
+        return twice(torch.randn(noise.shape, generator=generator).to(sigma.device, noise.dtype))
 
     sampler = copy.copy(sampler)
     sampler.extra_options = {**sampler.extra_options, "noise_sampler": both}

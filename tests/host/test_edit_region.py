@@ -87,7 +87,8 @@ def test_the_node_shows_how_far_the_search_is(bench, monkeypatch):
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))
     bench.find()
     # On a small photo the model sees twelve latents at a time.
-    assert seen == [(16, 32), (32, 32)]
+    # Another style or place would take 48; a local edit is done after 32.
+    assert seen == [(16, 48), (32, 48), (48, 48)]
 
 
 def test_cancel_ends_the_search_within_one_evaluation(bench):
