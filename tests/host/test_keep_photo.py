@@ -264,3 +264,12 @@ def test_same_inputs_same_bytes(studio, keep):
 def test_bad_input_gets_one_sentence(keep, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         keep(**changes)
+
+
+def test_noise_that_a_sampler_adds_is_where_the_sampler_is(studio):
+    """The host draws the first noise on the CPU, whatever device it samples on."""
+    rehearsal, sampler = studio.module("nodes.host.rehearsal"), comfy.samplers.ksampler("euler_ancestral")
+    sampler = rehearsal.with_the_same_noise(sampler, torch.zeros(1, 4, 16, 16), 0)
+    level = torch.ones((), device="meta")
+    added = sampler.extra_options["noise_sampler"](level, level)
+    assert (added.device.type, added.shape) == ("meta", (2, 4, 16, 16))

@@ -103,3 +103,21 @@ def test_the_estimate_is_near_what_a_run_takes(studio, monkeypatch, tune, checkp
     peak = allocated_at_most(run)
     # The peak also has the forward pass at work, which the host is asked for apart.
     assert 0.4 * peak < kept[-1] < 1.6 * peak
+
+
+def test_a_search_that_runs_out_of_memory_does_not_speak_of_training(studio, management, monkeypatch):
+    evaluating, memory = studio.module("nodes.host.evaluating"), studio.module("nodes.host.memory")
+    monkeypatch.setattr(evaluating.comfy.model_management, "load_models_gpu", out_of_memory)
+    inputs = {"model": studio.model, "latent": studio.latent, "optimized": studio.target, "target": studio.target}
+    with pytest.raises(management.OOM_EXCEPTION, match="too little memory") as raised:
+        studio.nodes["ImagicEditRegion"]().find(**inputs, threshold=0.4)
+    assert memory.CHANGES_UNTRAINED in str(raised.value)
+    assert "checkpointing" not in str(raised.value)
+
+
+def test_memory_of_an_apple_device_that_runs_out_is_no_strange_photo(studio, management):
+    memory, probe = studio.module("nodes.host.memory"), studio.module("nodes.host.probe")
+    with pytest.raises(management.OOM_EXCEPTION, match=SENTENCE), memory.spared(), probe.errors_as_a_sentence():
+        raise RuntimeError("MPS backend out of memory (MPS allocated: 17.0 GB)")
+    with pytest.raises(ValueError, match="does not run"), memory.spared(), probe.errors_as_a_sentence():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
