@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import diffusers
 import numpy as np
 from PIL import Image
 
-from . import methods, pack, pairs, studio
+from . import cost, methods, pack, pairs, studio
 from .cost import Cost
 from .outcome import Outcome
 
@@ -37,7 +38,9 @@ def used(*names: str) -> list[Path]:
         path = ROOT / "imagic" / f"{left.pop()}.py"
         found.add(path)
         imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
-        left |= {node.module for node in imports if node.level == 1} - {path.stem for path in found}
+        own = [node for node in imports if node.level == 1]
+        names = {node.module for node in own} | {name.name for node in own if not node.module for name in node.names}
+        left |= names - {path.stem for path in found} - {None}
     return sorted(found)
 
 
@@ -54,10 +57,16 @@ def code(path: Path) -> bytes:
 
 
 def key(method: methods.Method, model: str = "demo") -> str:
-    """Of what decides a method's pictures: its settings and code, sampler, model, and what it uses of the pack."""
-    shared = {"steps": studio.STEPS, "guidance": studio.GUIDANCE, "seed": studio.SEED}
+    """Of what decides a method's pictures and cost: its settings and code, sampler, model, what it uses of the pack."""
+    shared = {
+        "steps": studio.STEPS,
+        "guidance": studio.GUIDANCE,
+        "seed": studio.SEED,
+        "diffusers": diffusers.__version__,
+    }
     folder, _ = studio.MODELS[model]
-    files = [methods.source(method), Path(studio.__file__), *DENOISER, *sorted(folder.rglob("*.safetensors"))]
+    weights = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
+    files = [methods.source(method), *map(Path, (studio.__file__, cost.__file__)), *DENOISER, *weights]
     if method.trains:
         files += used("embedding", "finetuning", "interpolation")
     if method.keeps:
