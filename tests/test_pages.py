@@ -87,6 +87,12 @@ def test_the_page_on_memory_has_the_figures_of_the_benchmarks():
         tuning, sampling = (stages[stage]["peak"] for stage in ("B", "sampling"))
         figures = f"{tuning / 2**30:.1f} GiB; {tuning / sampling:.2f} times sampling"
         assert re.search(rf"\| Stable Diffusion 1.5, {pixels} px \| bf16 .*\| {figures} \| measured \|", text)
+    small = found("benchmarks/full_size.json")["sd15"]["512"]
+    assert f"takes {small['A']['peak'] / 2**30:.1f} GiB at 512 px" in text
+    for stage, what in (("B", "2 steps of B"), ("sampling", "2 steps of sampling")):
+        assert re.search(
+            rf"512 px, bf16, two CPU cores \| {what}.* \| {small[stage]['seconds']:.0f} s \| measured \|", text
+        )
     for precision, stages in found("benchmarks/flux.json").items():
         totals = [stages["stages"][f"{stage}, checkpointing"]["reckoned"]["total"] / 2**30 for stage in "AB"]
         assert re.search(rf"\| {precision} .*\| {max(totals):.1f} GiB: .*\| measured in parts \|", text)
