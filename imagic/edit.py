@@ -16,7 +16,6 @@ PREVIEW = 1024  # pixels of a side, at most
 MOST_OF_ONE = 2**31  # bytes of one tensor; the largest layers of known networks take a tenth of it in fp32
 MOST_PIXELS = 2**29  # of a photo
 HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON can hold it, and no text is encoded with it
-GUIDANCE = (0, 100)  # as the nodes' widgets have it
 LEVELS = 50  # of lists and dicts in each other
 # The parts of an update that belong together, as LoRA files of either layout name them.
 PAIRS = {".lora_down.weight": ".lora_up.weight", ".lora_A.weight": ".lora_B.weight"}
@@ -133,7 +132,7 @@ def _check_about(about: Any) -> None:
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{name} of the edit's {part} conditioning is NaN or infinite.")
         if rest.get("guidance") is not None:
-            checks.number(f"guidance of the edit's {part} conditioning", rest["guidance"], *GUIDANCE)
+            checks.number(f"guidance of the edit's {part} conditioning", rest["guidance"], *checks.GUIDANCE)
 
 
 def _levels(value: Any, so_far: int = 1) -> int:

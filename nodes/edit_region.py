@@ -5,18 +5,20 @@ import time
 from torch import Tensor
 from torch.nn import functional
 
+from ..imagic import checks
 from . import inputs, report, tensors
 from .host.denoiser import latent_channels, pixels_per_position
 from .host.progress import preview
 from .host.region import find_region
 from .interpolate_embedding import interpolated
 
+LOWEST, HIGHEST = checks.THRESHOLD
 THRESHOLD = (
     "FLOAT",
     {
         "default": 0.4,
-        "min": 0.0,
-        "max": 0.95,
+        "min": float(LOWEST),
+        "max": HIGHEST,
         "step": 0.05,
         "display": "slider",
         "display_name": "keep",

@@ -5,7 +5,7 @@ from ..imagic.interpolation import interpolate
 from . import inputs, tensors
 from .host.progress import text_sender
 
-LOWEST, HIGHEST = -2.0, 3.0
+LOWEST, HIGHEST = map(float, checks.ETA)
 MOST = 100  # numbers of a sweep, each of which is sampled
 
 
