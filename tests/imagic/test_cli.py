@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from imagic.cli import main
 from imagic.diffusers import ImagicEdit, tuning
@@ -48,6 +50,16 @@ def test_the_same_command_gives_the_same_bytes_and_another_seed_does_not(capsys)
     assert first == again != other
     assert np.abs(picture("a.png") - picture(PHOTO)[..., :3]).max() > 60
     assert capsys.readouterr().out == "a.png\nb.png\nc.png\n"
+
+
+def test_another_seed_is_another_picture_of_the_same_training():
+    for name, seed in (("a", 3), ("b", 4)):
+        files = "--save-edit", f"{name}.safetensors", "-o", f"{name}.png"
+        assert imagic(*EDIT, *QUICK, *SHORT, *SMALL, "--seed", seed, *files) == 0
+    first, other = (load_file(f"{name}.safetensors") for name in "ab")
+    assert first.keys() == other.keys()
+    assert all(torch.equal(first[name], other[name]) for name in first)
+    assert Path("a.png").read_bytes() != Path("b.png").read_bytes()
 
 
 def test_an_edit_that_was_saved_is_drawn_again_with_another_sentence_and_strength():
