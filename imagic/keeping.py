@@ -14,6 +14,8 @@ from torch import Tensor
 
 from .change import local_size
 
+FADE = 0.25  # of noise's share, over which a position is let go: two samplers' levels differ, their pictures should not
+
 
 def kept_prediction(
     predict: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
@@ -54,7 +56,7 @@ def share_of_noise(sample: Tensor, add_noise: Callable[[Tensor, Tensor], Tensor]
 
 
 def let_go(region: Tensor, noise: Tensor) -> Tensor:
-    """Where the photo may change at a noise level: where the region is at least the noise's share.
+    """How freely the photo may change at a noise level, 0..1: not before the noise's share has come down to the region.
 
     So a soft region says when a position is let go, not how much of photo and edit is mixed there (Differential
     Diffusion, arXiv 2306.00950). A mixture at every step is a mixture at the end: the old place shines through around
@@ -64,8 +66,7 @@ def let_go(region: Tensor, noise: Tensor) -> Tensor:
         region: 0..1, [1, 1, ...]. 1 is free from the first step to the last, 0 never.
         noise: see `share_of_noise`.
     """
-    smallest = torch.finfo(noise.dtype).tiny
-    return (region.to(noise) >= noise.clamp(smallest, 1)).to(noise)
+    return (((1 + FADE) * region.to(noise) - noise) / FADE).clamp(0, 1)
 
 
 def noise_of(noisy: Tensor, clean: Tensor, add_noise: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

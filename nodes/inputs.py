@@ -80,7 +80,7 @@ def _all_of(name: str, values: Any, kind: Any, options: dict) -> list:
     return [_one_of(name, value, kind, options) for value in values]
 
 
-def photo(latent: dict, model_channels: int, dimensions: int = 3) -> Tensor:
+def photo(latent: dict, model_channels: int, dimensions: int) -> Tensor:
     """The LATENT's samples, [1, C, ...].
 
     Args:

@@ -140,7 +140,7 @@ class PickEdit:
         if clip is not None:
             alignment, cost = _alignment_by_clip(seen, clip[0], words), 0
         if clip is None or seen is None:
-            latents = _encode(vae[0], [photo, *pictures], latent_channels(model[0]))
+            latents = _encode(vae[0], [photo, *pictures], latent_channels(model[0]), inputs.dimensions(model[0]))
         if clip is None:
             alignment = _alignment_by_model(model[0], latents, start, end, fixed, samples)
             cost = evaluations(len(pictures), samples)
@@ -185,7 +185,7 @@ def _alignment_by_clip(seen: tuple | None, clip, words: str) -> Tensor:
     return nearer_the_text(seen[0][:1], seen[0][1:], meant)
 
 
-def _encode(vae, pictures: list[Tensor], channels: int) -> Tensor:
+def _encode(vae, pictures: list[Tensor], channels: int, dimensions: int) -> Tensor:
     least = smallest_side(vae)
     for picture in pictures:
         height, width = picture.shape[1:3]
@@ -196,7 +196,7 @@ def _encode(vae, pictures: list[Tensor], channels: int) -> Tensor:
             )
     latents = [vae.encode(rgb(picture)) for picture in pictures]
     for latent in latents:
-        inputs.photo({"samples": latent}, channels)
+        inputs.photo({"samples": latent}, channels, dimensions)
         if latent.shape != latents[0].shape:
             raise ValueError("The source and the pictures differ in size: connect the photo that was encoded.")
     return torch.cat(latents)

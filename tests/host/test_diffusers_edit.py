@@ -3,6 +3,7 @@
 import importlib
 import logging
 import shutil
+from pathlib import Path
 
 import comfy.lora
 import comfy.sd
@@ -19,7 +20,8 @@ from imagic.diffusers import DiffusersDenoiser, EmbeddingSettings, TuningSetting
 from tests.imagic import pipelines
 
 TEXT = "a blue cat sitting on the grass"
-PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8))
+# A photo, for of noise a tuned network draws something else at the slightest difference.
+PHOTO = Image.open(Path(load.__file__).with_name("photo.png")).convert("RGB")
 SHORT = EmbeddingSettings(steps=1, samples=1)
 
 
