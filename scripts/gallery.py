@@ -1,8 +1,8 @@
 """The pictures of the README and of docs/gallery.md, drawn anew by the pack: python -m scripts.gallery
 
-Ten minutes on two CPU cores. The edits are the first two of each kind that a fixed number draws, from pictures that no
-model has seen. Each is drawn once, with the default settings. gallery.jpg shows all, the failures too; what moves in
-before-after.gif is the half that EditBench's measures put nearer to the true pictures.
+One to ten minutes on two CPU cores. The edits are the first two of each kind that a fixed number draws, from pictures
+that no model has seen. Each is drawn once, with the default settings. gallery.jpg shows all, the failures too; what
+moves in before-after.gif is the half that EditBench's measures put nearer to the true pictures.
 """
 
 from __future__ import annotations
