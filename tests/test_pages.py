@@ -115,7 +115,7 @@ def test_the_checks_see_links_anchors_files_commands_and_names():
         ("test-fast", ""),
         ("", "scripts.gallery"),
     ]
-    assert NAMED.findall("`Run.predict` (`nodes/host/keeping.py`), `training(...)` (`nodes/host/training.py`)") == [
+    assert NAMED.findall("`Run.predict` (`nodes/host/keeping.py`), `loaded(...)` (`nodes/host/training.py`)") == [
         ("Run.predict", "nodes/host/keeping.py"),
-        ("training", "nodes/host/training.py"),
+        ("loaded", "nodes/host/training.py"),
     ]

@@ -75,20 +75,6 @@ def loaded(model, samples: Tensor, conditioning: Conditioning, fixed: dict) -> I
         yield Loaded(model, HostDenoiser(model, fixed), samples, latent, conditioning)
 
 
-@contextmanager
-def training(
-    model, samples: Tensor, conditioning: Conditioning, fixed: dict, *, tune: str | None = "all weights", **needs
-) -> Iterator[tuple[HostDenoiser, Tensor, Conditioning]]:
-    """`loaded` and prepared, see `Loaded.prepare` for `tune` and `needs`.
-
-    Yields:
-        The denoiser, the latent in the model's scale and the conditioning, on the model's device.
-    """
-    with loaded(model, samples, conditioning, fixed) as ready:
-        ready.prepare(tune=tune, **needs)
-        yield ready.denoiser, ready.latent, ready.conditioning
-
-
 def _load_whole(model, samples: Tensor):
     """Load MODEL with every weight on its device, for a layer that streams its weight in has none to train beside.
 

@@ -6,6 +6,8 @@ from demo.load import pipeline
 from imagic.diffusers import DiffusersDenoiser
 from imagic.training import keeping_overwritten
 
+from .ready import ready_to_train
+
 
 def measure(objective, denoiser, latent, text, sigma=None):
     """Losses at four levels, `sigma` or the denoiser's own.
@@ -36,12 +38,10 @@ def end_weights(network) -> dict[str, torch.Tensor]:
 
 
 def test_loss_and_gradients_agree(studio):
-    training, inputs = studio.module("nodes.host.training"), studio.module("nodes.inputs")
     objective = studio.module("imagic.objective")
-    text, fixed = inputs.single_entry(studio.target)
-    with training.training(studio.model, studio.latent["samples"], text, fixed) as (denoiser, latent, text_):
-        host = measure(objective, denoiser, latent, text_)
-        diffusers = measure(objective, DiffusersDenoiser(pipeline()), latent, text_)
+    with ready_to_train(studio, studio.model, studio.latent["samples"], studio.target) as (denoiser, latent, text):
+        host = measure(objective, denoiser, latent, text)
+        diffusers = measure(objective, DiffusersDenoiser(pipeline()), latent, text)
     torch.testing.assert_close(diffusers[0], host[0], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(diffusers[1], host[1], atol=1e-4, rtol=1e-4)
     for ours, theirs in zip(diffusers[2], host[2], strict=True):

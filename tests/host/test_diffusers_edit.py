@@ -19,6 +19,8 @@ from imagic.adapters import LoRA
 from imagic.diffusers import DiffusersDenoiser, EmbeddingSettings, TuningSettings, lora_names, tune
 from tests.imagic import pipelines
 
+from .ready import ready_to_train
+
 TEXT = "a blue cat sitting on the grass"
 # A photo, for of noise a tuned network draws something else at the slightest difference.
 PHOTO = Image.open(Path(load.__file__).with_name("photo.png")).convert("RGB")
@@ -157,9 +159,8 @@ def test_the_host_computes_with_the_file_as_diffusers_does(studio, edit, tmp_pat
         tuned, _ = comfy.sd.load_lora_for_models(studio.model, None, lora, 1.0, 0.0)
     assert "not loaded" not in caplog.text
 
-    text, fixed = studio.module("nodes.inputs").single_entry(studio.target)
     noise = torch.randn(2, *edit.photo.shape[1:], generator=torch.Generator().manual_seed(0))
-    with studio.module("nodes.host.training").training(tuned, studio.latent["samples"], text, fixed) as (host, _, text):
+    with ready_to_train(studio, tuned, studio.latent["samples"], studio.target) as (host, _, text):
         denoiser = DiffusersDenoiser(edit.pipeline)
         sigma = denoiser.sigma(torch.tensor([0.3, 0.8]))
         noisy = denoiser.add_noise(edit.photo, noise, sigma)

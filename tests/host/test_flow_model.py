@@ -11,6 +11,7 @@ from imagic.diffusers import DiffusersDenoiser
 from tests import flow
 
 from .conftest import in_inference_mode
+from .ready import ready_to_train
 from .test_agreement import measure
 
 TEXT = "a red cat sitting on the grass"
@@ -50,14 +51,12 @@ def test_it_is_the_hosts_stable_diffusion_3(loaded):
 @newer_hosts
 def test_losses_agree_with_diffusers(studio, loaded, folder):
     """And so do gradients to the texts: one prediction in two worlds."""
-    training, inputs = studio.module("nodes.host.training"), studio.module("nodes.inputs")
     objective = studio.module("imagic.objective")
-    text, fixed = inputs.single_entry(encode(loaded[1], TEXT))
     latent = torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(1))
-    with training.training(loaded[0], latent, text, fixed) as (denoiser, photo, text_):
-        host = measure(objective, denoiser, photo, text_)
+    with ready_to_train(studio, loaded[0], latent, encode(loaded[1], TEXT)) as (denoiser, photo, text):
+        host = measure(objective, denoiser, photo, text)
         # At the host's levels: diffusers counts a quantile from the first of a thousand, the host from none.
-        diffusers = measure(objective, DiffusersDenoiser(flow_pipeline(folder)), photo, text_, sigma=host[0])
+        diffusers = measure(objective, DiffusersDenoiser(flow_pipeline(folder)), photo, text, sigma=host[0])
     for theirs, ours in zip([host[1], *host[2]], [diffusers[1], *diffusers[2]], strict=True):
         assert theirs.abs().max() > 0
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)

@@ -16,6 +16,7 @@ from imagic.diffusers.host_names import places
 from imagic.finetuning import TUNE_MODES
 from tests.imagic import pipelines
 
+from .ready import ready_to_train
 from .test_diffusers_edit import KNOWN, MODELS, TEXT, host_model
 
 NORMS = "norm_q", "norm_k", "norm_added_q", "norm_added_k"
@@ -60,9 +61,8 @@ def test_diffusers_computes_with_the_file_as_the_host_does(studio, learned, save
     assert not [warning for warning in recwarn if "was tuned on" in str(warning.message)]
     tuned = studio.module("nodes.host.lora").apply_update(studio.model, lora)
     latent, optimized = learned
-    text, fixed = studio.module("nodes.inputs").single_entry(optimized)
     noise = torch.randn(2, *edit.photo.shape[1:], generator=torch.Generator().manual_seed(0))
-    with studio.module("nodes.host.training").training(tuned, latent["samples"], text, fixed) as (host, photo, text):
+    with ready_to_train(studio, tuned, latent["samples"], optimized) as (host, photo, text):
         torch.testing.assert_close(edit.photo, photo)
         denoiser = DiffusersDenoiser(edit.pipeline)
         sigma = denoiser.sigma(torch.tensor([0.3, 0.8]))

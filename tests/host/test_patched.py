@@ -8,6 +8,7 @@ import torch
 
 from .conftest import in_inference_mode
 from .families.conftest import call
+from .ready import ready_to_train
 
 
 @pytest.fixture
@@ -81,10 +82,9 @@ def test_code_that_asks_for_the_noise_level_is_told_that_of_its_sample(studio):
 
 def denoised(studio, model) -> torch.Tensor:
     """What a MODEL makes of the photo under little and under much noise, as one batch of training."""
-    text, fixed = studio.module("nodes.inputs").single_entry(studio.target)
     with (
         torch.inference_mode(),
-        studio.module("nodes.host.training").training(model, studio.latent["samples"], text, fixed) as ready,
+        ready_to_train(studio, model, studio.latent["samples"], studio.target) as ready,
         torch.no_grad(),
     ):
         denoiser, latent, text = ready

@@ -6,6 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from .ready import ready_to_train
+
 TUNE_MODES = ("LoRA", "LoRA all layers", "attention", "all weights")
 
 
@@ -72,9 +74,8 @@ def test_a_run_that_ends_early_leaves_the_model_as_it_was(studio, monkeypatch, s
 @pytest.mark.parametrize("tune", TUNE_MODES)
 def test_training_computes_what_the_native_patches_give(studio, tune):
     """Hooks and stand-in weights during the run, patches by the host's LoRA loader after it: the same network."""
-    training = studio.module("nodes.host.training")
-    finetuning, inputs = studio.module("imagic.finetuning"), studio.module("nodes.inputs")
-    text, fixed = inputs.single_entry(studio.target)
+    finetuning = studio.module("imagic.finetuning")
+    photo, target = studio.latent["samples"], studio.target
     noise = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     seen = []
 
@@ -83,7 +84,7 @@ def test_training_computes_what_the_native_patches_give(studio, tune):
         with torch.no_grad():
             return denoiser(denoiser.add_noise(torch.zeros_like(noise), noise, sigma), sigma, text)
 
-    with training.training(studio.model, studio.latent["samples"], text, fixed) as (denoiser, latent, text_):
+    with ready_to_train(studio, studio.model, photo, target) as (denoiser, latent, text_):
         # on_step runs between steps, outside of the adapter, so look at what the last forward of the run itself sees.
         original = finetuning.Validation.loss
 
@@ -98,7 +99,7 @@ def test_training_computes_what_the_native_patches_give(studio, tune):
             finetuning.Validation.loss = original
     lora = studio.module("nodes.host.lora")
     tuned = lora.apply_update(studio.model, lora.lora_file_layout(update))
-    with training.training(tuned, studio.latent["samples"], text, fixed) as (denoiser, _, text_):
+    with ready_to_train(studio, tuned, photo, target) as (denoiser, _, text_):
         patched = denoised(denoiser, text_)
     before, after = seen
     torch.testing.assert_close(patched, after, atol=1e-4, rtol=0)

@@ -9,6 +9,8 @@ import torch
 
 from scripts import families, hosts
 
+from ..ready import ready_to_train
+
 FOUND: dict[str, dict] = {}
 
 
@@ -65,9 +67,8 @@ class Workbench:
     @torch.inference_mode()
     def lora_gradients(self, conditioning: list) -> list[list[torch.Tensor]]:
         """The gradients of a LoRA of all layers that is not at its start, without checkpointing and with it."""
-        text, fixed = self.module("nodes.inputs").single_entry(conditioning)
         objective, found = self.module("imagic.objective"), []
-        with self.module("nodes.host.training").training(self.model, self.latent["samples"], text, fixed) as ready:
+        with ready_to_train(self, self.model, self.latent["samples"], conditioning) as ready:
             denoiser, latent, text = ready
             lora = self.module("imagic.adapters").LoRA(denoiser.network, 4, 0)
             generator = torch.Generator().manual_seed(0)
@@ -89,8 +90,7 @@ class Workbench:
     @torch.inference_mode()
     def loss(self, model, conditioning: list, pairs: int = 4) -> float:
         """The validation loss of a MODEL, by default as the stages report it."""
-        text, fixed = self.module("nodes.inputs").single_entry(conditioning)
-        with self.module("nodes.host.training").training(model, self.latent["samples"], text, fixed) as ready:
+        with ready_to_train(self, model, self.latent["samples"], conditioning) as ready:
             denoiser, latent, text = ready
             return self.module("imagic.validation").Validation(denoiser, latent, pairs).loss(denoiser, text)
 

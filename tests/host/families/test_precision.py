@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from ..ready import ready_to_train
 from .family import build
 from .rows import FAMILIES
 
@@ -77,8 +78,7 @@ def test_full_weights_of_8_bits_are_refused(workbench):
 
 def kept_by(bench, checkpointing: bool) -> int:
     """Bytes that autograd keeps of a forward pass, beside the network's own weights."""
-    text, fixed = bench.module("nodes.inputs").single_entry(bench.target)
-    with bench.module("nodes.host.training").training(bench.model, bench.latent["samples"], text, fixed) as ready:
+    with ready_to_train(bench, bench.model, bench.latent["samples"], bench.target) as ready:
         denoiser, latent, text = ready
         own = {weight.untyped_storage().data_ptr() for weight in denoiser.network.parameters()}
         text["cross_attn"].requires_grad_()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from ..ready import ready_to_train
 from .rows import FAMILIES
 
 advanced = importlib.import_module("comfy_extras.nodes_model_advanced")
@@ -49,8 +50,7 @@ PATCHES = {
 
 @contextmanager
 def denoiser(bench, model):
-    text, fixed = bench.module("nodes.inputs").single_entry(bench.target)
-    with bench.module("nodes.host.training").training(model, bench.latent["samples"], text, fixed) as (ready, _, _):
+    with ready_to_train(bench, model, bench.latent["samples"], bench.target) as (ready, _, _):
         yield ready
 
 

@@ -5,6 +5,7 @@ import importlib
 import pytest
 import torch
 
+from ..ready import ready_to_train
 from .rows import FAMILIES
 
 SHIFTS = {"SD 3": ("ModelSamplingSD3", (7.0,)), "Flux.1 dev": ("ModelSamplingFlux", (2.0, 0.5, 1024, 1024))}
@@ -33,7 +34,7 @@ def measured(bench, model) -> dict:
     photo = bench.latent["samples"]
     start, fixed = bench.module("nodes.inputs").single_entry(bench.negative)
     end, _ = bench.module("nodes.inputs").single_entry(bench.target)
-    with bench.module("nodes.host.training").training(model, photo, end, fixed) as (denoiser, latent, text):
+    with ready_to_train(bench, model, photo, bench.target) as (denoiser, latent, text):
         validation = bench.module("imagic.validation").Validation(denoiser, latent)
         levels, loss = validation.sigma, validation.loss(denoiser, text)
         schedule = denoiser.sigma(torch.tensor([0.5])).tolist()
