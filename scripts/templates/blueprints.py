@@ -90,7 +90,7 @@ def instant(info: dict, defaults: dict) -> Subgraph:
     )
     photo, model, clip, vae, mask = _sockets(inside)
     sentence = inside.take("sentence", "STRING", "what the finished photo shows", SENTENCE)
-    caption = inside.take("caption", "STRING", "what the photo shows now", "a photo of a standing dog")
+    caption = inside.take("caption", "STRING", "what the photo shows now", CAPTION)
     strength, keep, size = _dials(inside, 512)
     seed = inside.take("seed", "INT", value=0)
     (target,) = inside.add(
@@ -264,7 +264,7 @@ def _edit(
     )
     inside.give("edit", image)
     inside.give("region", changed)
-    inside.give("model", tuned, "tuned model")
+    inside.give("model", tuned, "tuned model" if training is not None else "model")
     _explain(inside, training is not None)
 
 

@@ -167,8 +167,9 @@ class Pages:
         )
         self._shown(page, photo, edit, (820, 0))
         text = (
-            "Write what the photo shows **now**, and what the finished photo shows. Nothing is trained: an edit takes "
-            "as long as two pictures. It keeps less of what it changes than after training.\n\nFor your own photos put "
+            "Write what the photo shows **now**, and what the finished photo shows. Nothing is trained: the first "
+            "edit takes as long as three pictures, another strength as long as two. Where it edits, it keeps less of your "
+            "photo than a trained edit.\n\nFor your own photos put "
             "*Load Checkpoint* in place of *Model* and set *size the model draws*: 512 for Stable Diffusion 1.5, 1024 "
             "for SDXL."
         )
