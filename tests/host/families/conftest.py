@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from scripts import families, hosts
-
-from ..ready import ready_to_train
+from tests.host.ready import ready_to_train
 
 FOUND: dict[str, dict] = {}
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from ..ready import ready_to_train
+from tests.host.ready import ready_to_train
+
 from .family import build
 from .rows import FAMILIES
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from ..ready import ready_to_train
+from tests.host.ready import ready_to_train
+
 from .rows import FAMILIES
 
 advanced = importlib.import_module("comfy_extras.nodes_model_advanced")

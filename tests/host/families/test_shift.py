@@ -5,7 +5,8 @@ import importlib
 import pytest
 import torch
 
-from ..ready import ready_to_train
+from tests.host.ready import ready_to_train
+
 from .rows import FAMILIES
 
 SHIFTS = {"SD 3": ("ModelSamplingSD3", (7.0,)), "Flux.1 dev": ("ModelSamplingFlux", (2.0, 0.5, 1024, 1024))}
