@@ -57,7 +57,7 @@ class KeepPhoto:
             raise ValueError("This MODEL keeps a photo already: connect the MODEL that went into the other Keep Photo.")
         text, _ = inputs.single_entry(optimized, "optimized")
         if len(target) == 1:
-            text, _ = inputs.single_entry([interpolated(optimized[0], target[0], 0)])
+            text, _ = inputs.single_entry([interpolated(optimized[0], target[0], 0)], "target")
         inputs.readable(model, text)
         if region is None:
             area, cost = edit_region.region(model, photo, optimized, target, threshold)

@@ -59,6 +59,8 @@ class LoadEdit:
 
     @classmethod
     def IS_CHANGED(cls, edit, **_):
+        if edit is None:  # linked: the host does not know it yet
+            return ""
         path = edits.path_of(edit)
         return f"{path.stat().st_mtime_ns} {path.stat().st_size}" if path.is_file() else ""
 

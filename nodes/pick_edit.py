@@ -92,8 +92,9 @@ class PickEdit:
                 "clip": (
                     "CLIP",
                     {
-                        "tooltip": "The text encoder that was trained together with the CLIP Vision model, to see "
-                        "better whether a picture shows the text. The diffusion model is then not asked."
+                        "tooltip": "The text encoder that was trained together with the CLIP Vision model, such as "
+                        "that of SDXL with CLIP ViT-bigG, to see better whether a picture shows the text. The "
+                        "diffusion model is then not asked."
                     },
                 ),
                 "text": (

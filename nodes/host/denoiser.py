@@ -97,7 +97,8 @@ class HostDenoiser:
         if self.one_level_at_a_time and len(sigma) > 1:
             each = zip(noisy.split(1), sigma.split(1), strict=True)
             return torch.cat([self(sample, level, conditioning) for sample, level in each])
-        options = {**self.options, "sigmas": sigma}
+        # No sampler is at work, and so no steps: networks that look for the next one among them find none.
+        options = {**self.options, "sigmas": sigma, "sample_sigmas": sigma.new_zeros(1)}
         return self.base.apply_model(noisy, sigma, transformer_options=options, **self.inputs(noisy, conditioning))
 
     def inputs(self, noisy: Tensor, conditioning: Conditioning) -> dict:

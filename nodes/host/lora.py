@@ -33,11 +33,13 @@ def of_this_model(model, update: dict[str, Tensor], strength: float = 1.0):
     """`apply_update` of a tuning that a user has connected.
 
     Raises:
-        ValueError: it is of another model.
+        ValueError: it is of another model, or of a kind that Fine-Tune UNet does not make, such as LoHa.
     """
     try:
         return apply_update(model, update, strength)
     except LayersLeftOut:
+        if not any(name.endswith(tuple(PATCHES)) for name in update):
+            raise ValueError("The lora is none by its kind: connect it to Load LoRA Model.") from None
         raise ValueError("The lora is of another model: connect the model that it was tuned on.") from None
 
 

@@ -17,6 +17,8 @@ CHANGES = (
 )
 CHANGES_UNTRAINED = "scale the photo to fewer pixels, or load the model in fp8 or 16 bits"
 
+ALL = 1e30  # bytes, as the host itself asks for everything
+
 
 @contextmanager
 def spared(changes: str = CHANGES) -> Iterator[None]:
@@ -55,12 +57,19 @@ def make_room(model, needed: float) -> None:
     """Have the host take other models off the device until `needed` bytes are free."""
     if model.load_device.type == "cpu":
         return
-    stay = [
-        loaded
-        for loaded in comfy.model_management.current_loaded_models
-        if any(loaded.model is one for one in (model, *loaded_with(model)))
-    ]
+    stay = [loaded for loaded in comfy.model_management.current_loaded_models if _is_one_of(loaded, model)]
     comfy.model_management.free_memory(needed, model.load_device, stay)
+
+
+def take_back(stand_in) -> None:
+    """Have the host take a stand-in's weights off the device: once it is gone, the host no longer counts them."""
+    stay = [loaded for loaded in comfy.model_management.current_loaded_models if not _is_one_of(loaded, stand_in)]
+    comfy.model_management.free_memory(ALL, stand_in.load_device, stay)
+
+
+def _is_one_of(loaded, model) -> bool:
+    """Whether what the host has loaded is MODEL or runs together with it."""
+    return any(loaded.model is one for one in (model, *loaded_with(model)))
 
 
 def unload(model) -> None:

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from ...imagic.checks import one_line
 from ...imagic.training import History, Step
 
-SECONDS_BETWEEN_PREVIEWS = 1.0
+SECONDS_BETWEEN_LINES = 1.0  # and between previews
 LONGEST_LINE = 300  # characters
 
 
@@ -31,7 +31,7 @@ class Progress:
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
         self.say = text_sender(node_id)
         self.started = time.monotonic()
-        self.next_preview = 0.0
+        self.next_line = 0.0
         self.done = 0
 
     def __call__(self, step: Step) -> None:
@@ -39,15 +39,16 @@ class Progress:
         comfy.model_management.throw_exception_if_processing_interrupted()
         self.done = step.number
         now = time.monotonic()
+        due = now >= self.next_line or step.number in (1, step.total)
         preview = None
-        if self.previewer is not None and (now >= self.next_preview or step.number == step.total):
+        if due and self.previewer is not None:
             with torch.no_grad():
                 preview = self.previewer.decode_latent_to_preview_image("JPEG", step.denoised)
-            self.next_preview = now + SECONDS_BETWEEN_PREVIEWS
         self.bar.update_absolute(step.number, step.total, preview)
         self.console.set_postfix_str(f"loss {step.loss:.4f}", refresh=False)
         self.console.update()
-        if preview is not None or step.number in (1, step.total):
+        if due:
+            self.next_line = now + SECONDS_BETWEEN_LINES
             left = (now - self.started) / step.number * (step.total - step.number)
             self.say(
                 f"step {step.number} of {step.total}, loss {step.loss:.4f}, "

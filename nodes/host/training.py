@@ -12,7 +12,7 @@ from ...imagic.denoiser import Conditioning
 from ...imagic.frozen import frozen
 from .denoiser import HostDenoiser, has_code_inside
 from .kernels import give_a_backward
-from .memory import CHANGES, make_room, sampling_needs, spared, training_keeps, unload
+from .memory import CHANGES, make_room, sampling_needs, spared, take_back, training_keeps, unload
 from .probe import probe
 from .versions import host_knows_it_trains, load_whole, not_streamed, running
 
@@ -58,10 +58,9 @@ def loaded(model, samples: Tensor, conditioning: Conditioning, fixed: dict) -> I
     """
     give_a_backward()
     # The host runs nodes in inference mode; leaving it does not unmark what was made in it, hence the clones.
-    with spared():
-        model = _load_whole(model, samples)
     with (
         spared(),
+        _whole(model, samples) as model,
         torch.inference_mode(False),
         torch.enable_grad(),
         frozen(model.model, foreign=has_code_inside(model)),
@@ -75,22 +74,28 @@ def loaded(model, samples: Tensor, conditioning: Conditioning, fixed: dict) -> I
         yield Loaded(model, HostDenoiser(model, fixed), samples, latent, conditioning)
 
 
-def _load_whole(model, samples: Tensor):
+@contextmanager
+def _whole(model, samples: Tensor) -> Iterator[Any]:
     """Load MODEL with every weight on its device, for a layer that streams its weight in has none to train beside.
 
-    Returns:
-        What was loaded: MODEL, or where the host would stream its weights, the host's own stand-in for it.
+    Yields:
+        What was loaded: MODEL, or where the host would stream its weights, the host's own stand-in for it, until the
+        end.
     """
-    model = not_streamed(model)
+    whole = not_streamed(model)
     try:
-        load_whole(model, sampling_needs(model, samples))
-    except torch.OutOfMemoryError:
-        unload(model)
-        raise
-    if any(weight.device.type != model.load_device.type for weight in model.model.diffusion_model.parameters()):
-        unload(model)
-        raise ValueError(
-            "The model does not fit on the GPU whole, which training needs: close what else uses the GPU, "
-            f"start ComfyUI without --lowvram and --novram, or {CHANGES}."
-        )
-    return model
+        try:
+            load_whole(whole, sampling_needs(whole, samples))
+        except torch.OutOfMemoryError:
+            unload(whole)
+            raise
+        if any(weight.device.type != whole.load_device.type for weight in whole.model.diffusion_model.parameters()):
+            unload(whole)
+            raise ValueError(
+                "The model does not fit on the GPU whole, which training needs: close what else uses the GPU, "
+                f"start ComfyUI without --lowvram and --novram, or {CHANGES}."
+            )
+        yield whole
+    finally:
+        if whole is not model:
+            take_back(whole)

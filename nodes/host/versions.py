@@ -71,8 +71,19 @@ def is_flow(model_sampling) -> bool:
 
 
 def not_streamed(model):
-    """MODEL, or where the host would stream its weights, the host's own stand-in for it."""
-    return model.get_non_dynamic_delegate() if getattr(model, "is_dynamic", lambda: False)() else model
+    """MODEL, or where the host would stream its weights, the host's own stand-in for it.
+
+    Raises:
+        ValueError: the host cannot load the weights a second time, for a node of another pack has loaded the first.
+    """
+    if not getattr(model, "is_dynamic", lambda: False)():
+        return model
+    if getattr(model, "cached_patcher_init", None) is None:
+        raise ValueError(
+            "ComfyUI cannot load this model for training: load it with Load Checkpoint or Load Diffusion Model, or "
+            "start ComfyUI with --disable-dynamic-vram."
+        )
+    return model.get_non_dynamic_delegate()
 
 
 def load_whole(model, memory_required: float) -> None:

@@ -124,3 +124,11 @@ def test_a_painted_mask_with_nan(studio, mask):
     node = studio.nodes["ImagicKeepPhoto"]()
     with pytest.raises(ValueError, match=r"^The region holds NaN or infinite values: paint or make it again\.$"):
         node.keep(studio.model, studio.latent, studio.target, studio.negative, 0.4, mask)
+
+
+def test_keep_photo_says_which_text_is_not_one(studio):
+    (tokens, extras), region = studio.target[0], torch.ones(1, 128, 128)
+    with torch.inference_mode(), pytest.raises(ValueError, match=r"^The target conditioning carries a ControlNet"):
+        studio.nodes["ImagicKeepPhoto"]().keep(
+            studio.model, studio.latent, studio.target, [[tokens, {**extras, "control": object()}]], 0.4, region=region
+        )

@@ -3,6 +3,7 @@
 import importlib
 import io
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -66,6 +67,20 @@ def test_the_node_shows_its_steps_and_the_picture_so_far(client, graph):
     previews = [event.data["image"] for event in events if event.type == "preview"]
     assert previews
     assert Image.open(io.BytesIO(previews[-1])).width >= 16
+
+
+def test_the_line_on_the_node_goes_on_without_previews(studio, monkeypatch):
+    """A host shows none by default."""
+    progress, step = studio.module("nodes.host.progress"), studio.module("imagic.training").Step
+    lines, now = [], [0.0]
+    monkeypatch.setattr(progress, "text_sender", lambda node_id: lines.append)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(progress.latent_preview, "get_previewer", lambda *_: None)
+    with progress.Progress(studio.model, "A", 10, "1") as shown:
+        for number in range(1, 11):
+            now[0] += 0.6
+            shown(step(number, 10, 0.5, studio.latent["samples"]))
+    assert [line.partition(",")[0] for line in lines] == [f"step {number} of 10" for number in (1, 3, 5, 7, 9, 10)]
 
 
 def picture(client, graph, run) -> bytes:

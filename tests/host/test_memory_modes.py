@@ -66,6 +66,35 @@ def test_a_model_that_torch_compiles_is_tuned_as_it_is_and_stays_one(studio):
     assert tuned.wrappers.keys() == compiled.wrappers.keys() != studio.model.wrappers.keys()
 
 
+def test_a_stand_in_for_a_model_that_is_streamed_leaves_the_device_with_the_run(studio, monkeypatch):
+    """By default newer hosts stream weights, and load a second copy of the model for who needs it whole.
+
+    Its patcher goes with the run. What it has loaded would stay, for the host then takes MODEL for what is there.
+    """
+    if not hasattr(importlib.import_module("comfy.model_patcher"), "ModelPatcherDynamic"):
+        assert not hasattr(studio.model, "get_non_dynamic_delegate")  # older hosts stream nothing
+        return
+    with torch.inference_mode():
+        second = studio.nodes["ImagicDemoCheckpoint"]().load()[0]
+    management = studio.module("nodes.host.memory").comfy.model_management
+
+    def stand_in():
+        patcher = second.clone()
+        patcher.parent = studio.model
+        return patcher
+
+    monkeypatch.setattr(studio.model, "is_dynamic", lambda: True, raising=False)
+    monkeypatch.setattr(studio.model, "get_non_dynamic_delegate", stand_in, raising=False)
+    monkeypatch.setattr(studio.model, "cached_patcher_init", (stand_in, ()), raising=False)
+    before, after = validation(studio.optimize())
+    assert after < before
+    assert second.model not in [loaded.model.model for loaded in management.current_loaded_models]
+    assert second.model not in [loaded.real_model() for loaded in management.current_loaded_models if loaded.real_model]
+    monkeypatch.setattr(studio.model, "cached_patcher_init", None, raising=False)
+    with pytest.raises(ValueError, match=r"^ComfyUI cannot load this model for training: load it with Load Checkpoint"):
+        studio.optimize()
+
+
 class Elsewhere(torch.nn.Parameter):
     """A weight on any device but the model's own."""
 

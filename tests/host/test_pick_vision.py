@@ -119,6 +119,33 @@ def test_what_does_not_go_together_is_refused_in_one_sentence(pick, studio, edit
             pick([photo], **changes)
 
 
+@pytest.fixture(params=["no projection in its file", "not projected"])
+def apart_from_pictures(request, studio, monkeypatch):
+    """Stable Diffusion 1.5's text encoder has no weights for it, newer hosts put zeros; Flux's leaves it out."""
+    parts = list(studio.clip.cond_stage_model.modules())
+    if request.param == "not projected":
+        encoder = next(part for part in parts if hasattr(part, "return_projected_pooled"))
+        monkeypatch.setattr(encoder, "return_projected_pooled", False)
+        monkeypatch.setattr(encoder, "options_default", (*encoder.options_default[:2], False))
+        yield
+        return
+    projection = next(part.text_projection for part in parts if hasattr(part, "text_projection"))
+    weight = getattr(projection, "weight", projection)
+    with torch.inference_mode():
+        before = weight.clone()
+        weight.zero_()
+    yield
+    with torch.inference_mode():
+        weight.copy_(before)
+
+
+def test_a_text_encoder_that_is_not_compared_with_pictures_is_refused(
+    pick, studio, edit, clip_vision, apart_from_pictures
+):
+    with pytest.raises(ValueError, match=r"gives nothing that a picture is compared with: connect the CLIP of an SDXL"):
+        pick([image(edit.scene)], clip_vision=[clip_vision], clip=[studio.clip], text=[edit.target_caption])
+
+
 def test_the_demo_models_pooled_text_is_one_of_its_tokens(studio):
     """It has no projection, and what hosts leave in theirs may be anything."""
     (tokens, extras) = studio.text("a blue cat sitting on the grass")[0]

@@ -21,11 +21,19 @@ def test_strength_scales_the_tuning(studio, trained, load, save):
         apply(studio.model, trained["lora"], 3.0)
 
 
-@pytest.mark.parametrize("layer", ["a", "a.lora_up.weight", "lora_unet_no_such_layer.diff"])
+@pytest.mark.parametrize("layer", ["a.lora_up.weight", "lora_unet_no_such_layer.diff"])
 def test_a_lora_that_changes_nothing_of_the_model_is_refused(studio, layer):
     apply = studio.nodes["ImagicTuningStrength"]().apply
     with pytest.raises(ValueError, match=r"^The lora is of another model: connect the model that it was tuned on\.$"):
         apply(studio.model, {layer: torch.zeros(2, 2)}, 1.0)
+
+
+def test_a_tuning_of_a_kind_that_is_not_made_here_is_not_blamed_on_the_model(studio):
+    """Train LoRA of the host makes LoHa, LoKr and OFT as well."""
+    layer = "diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q"
+    loha = {f"{layer}.hada_{part}": torch.zeros(2, 2) for part in ("w1_a", "w1_b", "w2_a", "w2_b")}
+    with pytest.raises(ValueError, match=r"^The lora is none by its kind: connect it to Load LoRA Model\.$"):
+        studio.nodes["ImagicTuningStrength"]().apply(studio.model, loha, 1.0)
 
 
 def narrower(lora: dict) -> dict:

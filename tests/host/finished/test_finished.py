@@ -108,6 +108,14 @@ def test_whatever_else_is_different_trains_again(studio, quick, trainings):
     assert len(trainings) == len(runs)
 
 
+def test_a_pooled_text_that_the_model_does_not_read_trains_nothing_again(studio, quick, trainings):
+    """What it holds is not told by the text: hosts make it with weights that no file has."""
+    other = guided(studio.target, pooled_output=torch.full_like(studio.target[0][1]["pooled_output"], 7))
+    quick.optimize()
+    quick.optimize(conditioning=other)
+    assert trainings == ["optimize_embedding"]
+
+
 def patched(studio):
     model = studio.model.clone()
     model.set_model_attn1_patch(lambda q, k, v, extra_options: (q, k, v))
