@@ -68,8 +68,10 @@ class HostDenoiser:
         self.flow = is_flow(self.base.model_sampling)
         self.dtype = self.base.manual_cast_dtype or self.base.get_dtype()
         self.fixed = fixed
-        # Such code may ask for the noise level and is told one of a batch, since a sampler's are all the same.
-        self.one_level_at_a_time = has_code_inside(model)
+        # Such code may ask for the noise level and is told one of a batch, since a sampler's are all the same. So may
+        # networks that were distilled to go from one level to another (MeanFlow, arXiv 2505.13447).
+        between_levels = getattr(self.network, "time_r_in", None) is not None
+        self.one_level_at_a_time = has_code_inside(model) or between_levels
         self.options = {
             **model.model_options.get("transformer_options", {}),
             "cond_or_uncond": [0],
@@ -97,8 +99,8 @@ class HostDenoiser:
         if self.one_level_at_a_time and len(sigma) > 1:
             each = zip(noisy.split(1), sigma.split(1), strict=True)
             return torch.cat([self(sample, level, conditioning) for sample, level in each])
-        # No sampler is at work, and so no steps: networks that look for the next one among them find none.
-        options = {**self.options, "sigmas": sigma, "sample_sigmas": sigma.new_zeros(1)}
+        # A network that looks for its sampler's next level finds this one: what it then says is its velocity here.
+        options = {**self.options, "sigmas": sigma, "sample_sigmas": sigma.repeat(2)}
         return self.base.apply_model(noisy, sigma, transformer_options=options, **self.inputs(noisy, conditioning))
 
     def inputs(self, noisy: Tensor, conditioning: Conditioning) -> dict:

@@ -8,6 +8,7 @@ from ...imagic.adapters import fits
 
 # What begins a patch, in the two layouts of LoRA files and for full weights, and its other half.
 PATCHES = {".lora_up.weight": ".lora_down.weight", ".lora_B.weight": ".lora_A.weight", ".diff": "", ".diff_b": ""}
+OTHER_KINDS = (".hada_", ".lokr_", ".oft_")  # that the host's Train LoRA makes, too
 
 
 class LayersLeftOut(ValueError):
@@ -33,13 +34,15 @@ def of_this_model(model, update: dict[str, Tensor], strength: float = 1.0):
     """`apply_update` of a tuning that a user has connected.
 
     Raises:
-        ValueError: it is of another model, or of a kind that Fine-Tune UNet does not make, such as LoHa.
+        ValueError: it is of another model, or of another kind.
     """
     try:
         return apply_update(model, update, strength)
     except LayersLeftOut:
-        if not any(name.endswith(tuple(PATCHES)) for name in update):
-            raise ValueError("The lora is none by its kind: connect it to Load LoRA Model.") from None
+        if any(kind in name for kind in OTHER_KINDS for name in update):
+            raise ValueError(
+                "The lora is a LoHa, LoKr or OFT, which Imagic does not read: connect it to Load LoRA Model."
+            ) from None
         raise ValueError("The lora is of another model: connect the model that it was tuned on.") from None
 
 

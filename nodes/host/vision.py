@@ -37,15 +37,16 @@ def encode_text(clip, text: str) -> Tensor:
     """The text's embedding [1, D] in the space that is shared with an image encoder trained beside it.
 
     Raises:
-        ValueError: the encoder has no such space, or its file had no projection into it, as those of Stable Diffusion
-            1.5 and Flux have none.
+        ValueError: the encoder has no such space, or gives nothing there. The files of Stable Diffusion 1.5 hold no
+            projection into it; some hosts then put zeros there, which is told, and others what memory held, which is
+            not.
     """
     _, pooled = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True)
     parts = clip.cond_stage_model.modules()
     projected = all(getattr(part, "return_projected_pooled", True) for part in parts)
     if pooled is None or not projected or not pooled.isfinite().all() or not pooled.any():
         raise ValueError(
-            "This text encoder gives nothing that a picture is compared with: connect the CLIP of an SDXL checkpoint "
-            "and CLIP ViT-bigG, or the CLIP Vision model alone."
+            "This text encoder cannot be compared with pictures: connect the CLIP of an SDXL checkpoint and CLIP "
+            "ViT-bigG, or the CLIP Vision model alone."
         )
     return pooled.float().cpu()

@@ -142,7 +142,7 @@ def apart_from_pictures(request, studio, monkeypatch):
 def test_a_text_encoder_that_is_not_compared_with_pictures_is_refused(
     pick, studio, edit, clip_vision, apart_from_pictures
 ):
-    with pytest.raises(ValueError, match=r"gives nothing that a picture is compared with: connect the CLIP of an SDXL"):
+    with pytest.raises(ValueError, match=r"encoder cannot be compared with pictures: connect the CLIP of an SDXL"):
         pick([image(edit.scene)], clip_vision=[clip_vision], clip=[studio.clip], text=[edit.target_caption])
 
 

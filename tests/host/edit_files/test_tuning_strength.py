@@ -32,7 +32,8 @@ def test_a_tuning_of_a_kind_that_is_not_made_here_is_not_blamed_on_the_model(stu
     """Train LoRA of the host makes LoHa, LoKr and OFT as well."""
     layer = "diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q"
     loha = {f"{layer}.hada_{part}": torch.zeros(2, 2) for part in ("w1_a", "w1_b", "w2_a", "w2_b")}
-    with pytest.raises(ValueError, match=r"^The lora is none by its kind: connect it to Load LoRA Model\.$"):
+    loha["diffusion_model.out.0.diff"] = torch.zeros(2)  # it adds the norms in full
+    with pytest.raises(ValueError, match=r"^The lora is a LoHa, LoKr or OFT.*: connect it to Load LoRA Model\.$"):
         studio.nodes["ImagicTuningStrength"]().apply(studio.model, loha, 1.0)
 
 
