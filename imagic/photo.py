@@ -6,12 +6,13 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 PAPER = (255, 255, 255)  # behind what is transparent, as browsers and viewers show it
+UNPAINTED = (0, 0, 0)  # behind a mask, of which what is transparent was not painted
 WHITES = (1, 2**8 - 1, 2**16 - 1)  # of pictures of numbers, which do not say theirs
 HIGHLIGHTS = 4  # how far beyond white the brightest points of a picture of fractions may lie
 
 
-def normalized(picture: Image.Image) -> Image.Image:
-    """The picture as it is meant to be seen: turned by its orientation tag, in sRGB, at 8 bits a channel, on white.
+def normalized(picture: Image.Image, paper: tuple[int, int, int] = PAPER) -> Image.Image:
+    """The picture as it is meant to be seen: turned by its orientation tag, in sRGB, at 8 bits a channel, on paper.
 
     Of pictures of 16 bits, of whole numbers and of fractions, the white is the smallest usual one (1, 255, 65535) that
     holds what is in them; fractions may go a little beyond 1.
@@ -30,8 +31,7 @@ def normalized(picture: Image.Image) -> Image.Image:
     picture = _to_srgb(picture)
     if picture.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
-        paper = Image.new("RGBA", picture.size, PAPER)
-        picture = Image.alpha_composite(paper, picture)
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, paper), picture)
     return picture.convert("RGB")
 
 

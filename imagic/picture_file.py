@@ -5,17 +5,18 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from .photo import normalized
+from .photo import PAPER, normalized
 
 # Full quality: an edit is often edited again.
 _HOW: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 
 
-def read(file: PathLike[str] | BinaryIO, name: str) -> Image.Image:
+def read(file: PathLike[str] | BinaryIO, name: str, paper: tuple[int, int, int] = PAPER) -> Image.Image:
     """A picture file as `normalized` makes it: upright, RGB, in sRGB.
 
     Args:
         name: what the error calls it.
+        paper: behind what is transparent, see `photo`.
 
     Raises:
         FileNotFoundError: there is none.
@@ -23,7 +24,7 @@ def read(file: PathLike[str] | BinaryIO, name: str) -> Image.Image:
     """
     try:
         with Image.open(file) as picture:
-            upright = normalized(picture)
+            upright = normalized(picture, paper)
     except FileNotFoundError:
         raise
     # What Pillow's readers of rarer formats raise of a damaged file.

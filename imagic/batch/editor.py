@@ -14,6 +14,7 @@ from PIL import Image
 from .. import picture_file
 from ..checks import one_line, quoted
 from ..edit_file import NotAnEdit
+from ..photo import PAPER, UNPAINTED
 from . import method, sources
 from .manifest import BadRow, Row, short_name
 from .results import DONE, FAILED, LONGEST, Result
@@ -68,7 +69,7 @@ class Editor:
         image = picture("photo", row.photo, self._folder, photo)
         if row.mask and mask is None:
             mask = read_file("mask", row.mask, self._folder)
-        region = picture("mask", row.mask, self._folder, mask) if row.mask else None
+        region = picture("mask", row.mask, self._folder, mask, UNPAINTED) if row.mask else None
         if region is not None and region.size != image.size:
             sizes = [f"{width} x {height}" for width, height in (region.size, image.size)]
             raise ValueError(f"mask is {sizes[0]} and the photo {sizes[1]}: draw it at the photo's size.")
@@ -122,14 +123,16 @@ def edit_name(row: Row, photo: bytes) -> str:
     return f"edits/{short_name(stem, f'-{key}.safetensors')}"
 
 
-def picture(what: str, path: str, folder: Path, content: bytes | None = None) -> Image.Image:
-    """A picture of the manifest, upright, RGB, in sRGB.
+def picture(
+    what: str, path: str, folder: Path, content: bytes | None = None, paper: tuple[int, int, int] = PAPER
+) -> Image.Image:
+    """A picture of the manifest, upright, RGB, in sRGB, on `paper` where it is transparent.
 
     Raises:
         ValueError: it is not there or is none.
     """
     content = read_file(what, path, folder) if content is None else content
-    return picture_file.read(io.BytesIO(content), f"{what} {quoted(path)}")
+    return picture_file.read(io.BytesIO(content), f"{what} {quoted(path)}", paper)
 
 
 def read_file(what: str, path: str, folder: Path) -> bytes:

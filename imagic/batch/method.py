@@ -147,13 +147,13 @@ def from_file(path: Path, pipeline: Any) -> Learned:
 
 def _score(drawn: Drawn, edit: Any, target: str | None) -> None:
     """How much better than the photo the picture shows the target, and how much of the photo is where it was."""
-    from ..diffusers import DiffusersDenoiser, pictures
+    from ..diffusers import pictures
+    from ..diffusers.borrowing import borrowed
     from ..diffusers.families import family_of
 
     family = family_of(edit.pipeline)
     latent = pictures.encode(edit.pipeline, drawn.picture, family.multiple)
-    with torch.no_grad():
-        denoiser = DiffusersDenoiser(edit.pipeline, latent.shape[-2:])
+    with borrowed(edit.pipeline, latent) as denoiser, torch.no_grad():
         wanted = edit.anchor if target is None else family.texts(target)[0]
         ends = [{name: value.to(denoiser.device) for name, value in text.items()} for text in (edit.optimized, wanted)]
         ranking = rank(denoiser, edit.photo.to(denoiser.device), latent, *ends, samples=SCORE_SAMPLES)

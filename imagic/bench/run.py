@@ -69,7 +69,7 @@ def run(
         except NoWorker as reason:
             if method not in PEERS:
                 raise
-            unfit = reason
+            unfit = NoWorker(str(reason))  # the one that was caught holds the model by its traceback
             notes.append(f"Not run: {method}. {reason}")
             continue
         costs = _costs(rows, folder)

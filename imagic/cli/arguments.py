@@ -39,7 +39,7 @@ def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None
         default="none",
         choices=("none", "model", "sequential"),
         help="Saves GPU memory: the model waits in main memory, in whole parts (model) or layer by layer (sequential, "
-        "the slowest). Default: none.",
+        "the slowest; while training it saves with --gradient-checkpointing alone). Default: none.",
     )
 
 

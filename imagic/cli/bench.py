@@ -107,12 +107,11 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    import torch
-
     from ..batch import runner
     from ..batch.settings import Settings
     from ..bench.metrics import Metrics
     from ..bench.run import run as bench
+    from ..devices import device_of
 
     output = _output(options)
     settings = Settings(
@@ -124,7 +123,8 @@ def run(options: argparse.Namespace) -> int:
         **arguments.learning(options),
         num_inference_steps=options.num_inference_steps,
     )
-    metrics = Metrics(options.weights, "cuda" if torch.cuda.is_available() else "cpu")
+    # On a cluster the edits are made on other machines.
+    metrics = Metrics(options.weights, str(device_of("auto" if options.address else options.device)))
     for missing in metrics.missing:
         print(f"Not measured, since it is missing: {missing}", flush=True)
     engine = partial(_engine, options)

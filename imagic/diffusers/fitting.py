@@ -13,7 +13,7 @@ from ..restoring import restore
 from . import pictures
 from .edit import ImagicEdit
 from .families import family_of
-from .images import as_picture, as_region, is_latent_region, resized, to_picture, to_values
+from .images import as_mask, as_picture, as_region, is_latent_region, resized, to_picture, to_values
 
 
 def native_size(pipeline: DiffusionPipeline) -> int:
@@ -66,7 +66,7 @@ def restored(
         found = as_region("mask_image", mask_image, edit.photo).cpu().reshape(edit.photo.shape[-2:])
         region = {"part_region": without_squares(found, *before.shape[:2], reach=0)}
     else:
-        painted = to_values(as_picture("mask_image", mask_image).convert("L"))
+        painted = to_values(as_mask("mask_image", mask_image))
         region = {"region": resize(painted[..., None], *photo.shape[:2])[..., 0].clamp(0, 1)}
     whole = Box(0, 0, photo.shape[1], photo.shape[0])
     return to_picture(restore(photo, whole, after, before=before, align=False, **region).picture)

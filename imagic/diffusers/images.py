@@ -10,25 +10,26 @@ from torch import Tensor
 
 from .. import checks
 from ..cropping import Box, cut_out
-from ..photo import normalized
+from ..photo import PAPER, UNPAINTED, normalized
 from . import pictures
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 
 
-def as_picture(name: str, image: Any) -> Image.Image:
+def as_picture(name: str, image: Any, paper: tuple[int, int, int] = PAPER) -> Image.Image:
     """An upright RGB picture of 8 bits a channel.
 
     Args:
         name: of the argument, for the errors.
         image: PIL of any mode; an array [H, W], [H, W, C] or [1, H, W, C], or a tensor [H, W], [C, H, W] or
             [1, C, H, W]. Both hold uint8, truth values or 0..1, and C is 1 or 3.
+        paper: behind what is transparent.
 
     Raises:
         ValueError: it is none of these.
     """
     if isinstance(image, Image.Image):
-        return normalized(image)
+        return normalized(image, paper)
     values, channels = image, -1
     if isinstance(image, Tensor):
         values, channels = image.detach().cpu(), -3
@@ -53,6 +54,15 @@ def as_picture(name: str, image: Any) -> Image.Image:
     return Image.fromarray(np.repeat(values, 3 // values.shape[-1], -1))
 
 
+def as_mask(name: str, mask: Any) -> Image.Image:
+    """A grey picture of what `as_picture` takes; what is transparent was not painted, and is black.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    return as_picture(name, mask, UNPAINTED).convert("L")
+
+
 def is_latent_region(mask: Any, latent: Tensor) -> bool:
     """Whether it has the shape of what `ImagicEdit.region` gives for a photo's latent, [1, 1, ..., h, w]."""
     return isinstance(mask, Tensor) and list(mask.shape) == [1, 1, *latent.shape[2:]]
@@ -74,7 +84,7 @@ def as_region(name: str, mask: Any, latent: Tensor) -> Tensor:
             raise ValueError(f"{name} holds values outside of 0 to 1: scale them, 1 is where the photo may change.")
         return mask.float()
     shape = [1, 1, *latent.shape[2:]]
-    white = as_picture(name, mask).convert("L").resize(shape[:-3:-1], Image.Resampling.BOX)
+    white = as_mask(name, mask).resize(shape[:-3:-1], Image.Resampling.BOX)
     return torch.from_numpy(np.asarray(white, dtype=np.float32) / 255).expand(shape).clone()
 
 

@@ -39,7 +39,8 @@ def load_pipeline(
         dtype: of the weights: "float32", "float16" or "bfloat16". "auto": bfloat16 on GPUs that have it, float16 on
             older ones, else float32.
         offload: what waits in main memory until it is needed: "none", "model" for whole parts or "sequential" for
-            single layers, the slowest. Both need a GPU, and accelerate.
+            single layers, the slowest. Both need a GPU, and accelerate. While training, single layers save memory with
+            gradient checkpointing alone: without it autograd keeps their weights on the GPU.
         config: a diffusers folder of the same kind, for a checkpoint of one file: such a file has no tokenizer and no
             sizes of its parts, which else come from the hub, once. Weights there are not read.
 
@@ -61,7 +62,9 @@ def _dtype(dtype: str, device: torch.device) -> torch.dtype:
         return DTYPES[checks.choice("dtype", dtype, ["auto", *DTYPES])]
     if device.type != "cuda":
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    # PyTorch counts older GPUs in, which emulate it slowly.
+    has_bfloat16 = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.bfloat16 if has_bfloat16 else torch.float16
 
 
 def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
@@ -83,8 +86,8 @@ def _load(model: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeli
             reason = f"it has no {error}" if isinstance(error, KeyError) else _first_line(error).rstrip(".!")
             raise ValueError(f"The model in {checks.shown(model)} cannot be loaded: {reason}.") from None
         raise ValueError(
-            f"model is {checks.shown(model)}: no such folder is here, and the Hugging Face hub does not give one. "
-            "Check its name, your connection and, for a gated model, your login."
+            f"model is {checks.shown(model)}: no such folder is here, and the Hugging Face hub does not give one "
+            f"({_first_line(error).rstrip('.!')}). Check its name, your connection and, for a gated model, your login."
         ) from None
 
 
@@ -113,8 +116,9 @@ def _one_file(path: Path, dtype: torch.dtype, config: str | None) -> DiffusionPi
         if config is not None:
             raise ValueError(f"{path.name} does not fit {checks.shown(config)}: {_first_line(error)}") from None
         raise ValueError(
-            f"{path.name} has no tokenizer and no sizes of its parts, and the Hugging Face hub, which has them, cannot "
-            "be reached: connect to it once, or name a diffusers folder of the same kind as config (--config)."
+            f"{path.name} has no tokenizer and no sizes of its parts, and the Hugging Face hub does not give them "
+            f"({_first_line(error).rstrip('.!')}): connect to it once, or name a diffusers folder of the same kind as "
+            "config (--config)."
         ) from None
 
 

@@ -58,6 +58,7 @@ class Diffusion:
         changes = {"timestep_spacing": "trailing", "set_alpha_to_one": True, "prediction_type": "sample"}
         scheduler = DDIMScheduler.from_config(self.config, clip_sample=False, thresholding=False, **changes)
         scheduler.set_timesteps(steps)
+        scheduler.timesteps = scheduler.timesteps[:steps]  # rounding makes one more of some numbers, such as 61
         return scheduler, self.log_sigmas[scheduler.timesteps].exp()
 
     def step_input(self, noisy: Tensor, clean: Tensor, sigma: Tensor) -> Tensor:

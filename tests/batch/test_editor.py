@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from imagic.batch import sources
@@ -14,7 +15,7 @@ from imagic.batch.editor import Editor, edit_name, encode, picture, read_file
 from imagic.batch.manifest import Row
 from imagic.batch.results import DONE
 from imagic.batch.settings import Settings
-from imagic.diffusers.images import as_picture
+from imagic.diffusers.images import as_picture, as_region
 from tests.imagic.test_photo import display_p3
 
 
@@ -26,6 +27,36 @@ def test_a_photo_in_display_p3_is_read_and_written_in_srgb(tmp_path):
     assert "icc_profile" not in written.info
     for seen in (photo, as_picture("image", photo), written):
         assert np.abs(np.asarray(seen).astype(int) - (179, 129, 130)).max() <= 2
+
+
+def test_of_a_mask_what_is_transparent_was_not_painted(tmp_path):
+    """Painting programs export a layer so: white where it was painted, and nothing elsewhere."""
+    masks = {"layer": Image.new("RGBA", (32, 32), (255, 255, 255, 0)), "painted": Image.new("L", (32, 32))}
+    for mask, white in zip(masks.values(), ((255, 255, 255, 255), 255), strict=True):
+        mask.paste(white, (0, 0, 16, 16))
+    assert torch.equal(*(as_region("mask", mask, torch.zeros(1, 4, 8, 8)) for mask in masks.values()))
+
+    photo = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    settings = Settings("demo", size=32, embedding_steps=1, tuning_steps=1, num_inference_steps=2, scores=True)
+    editor, edited = Editor(settings, tmp_path, tmp_path), {}
+    for name, mask in {**masks, "everywhere": Image.new("L", (32, 32), 255)}.items():
+        row = Row(1, "photo.png", "a dog", mask=f"{name}.png", output="a.png")
+        finished = editor.edit(row, encode(Image.fromarray(photo), "photo.png"), encode(mask, row.mask))
+        assert finished.result.status == DONE, finished.result.error
+        edited[name] = finished.files["a.png"]
+    assert edited["layer"] == edited["painted"] != edited["everywhere"]
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_scores_leave_the_network_as_it_was(tmp_path, trainable):
+    """Offloading goes by what is trainable: a network that stays frozen stays on the GPU beside the text encoders."""
+    settings = Settings("demo", size=32, embedding_steps=1, tuning_steps=1, num_inference_steps=1, scores=True)
+    editor = Editor(settings, tmp_path, tmp_path)
+    editor._pipeline.unet.requires_grad_(trainable)
+    photo = encode(Image.new("RGB", (32, 32), "red"), "photo.png")
+    finished = editor.edit(Row(1, "photo.png", "a dog", output="a.png"), photo)
+    assert finished.result.status == DONE, finished.result.error
+    assert {weight.requires_grad for weight in editor._pipeline.unet.parameters()} == {trainable}
 
 
 def test_a_replaced_photo_is_learned_anew(tmp_path):

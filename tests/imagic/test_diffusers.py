@@ -58,6 +58,15 @@ def test_noise_is_added_as_the_scheduler_adds_it_up_to_scale(prediction):
     torch.testing.assert_close(scale * DiffusersDenoiser(pipe).add_noise(latent, noise, sigma), theirs)
 
 
+def test_every_number_of_steps_goes_from_noise_to_the_photo_and_no_further():
+    """diffusers' own list is one too long at some, such as 61, and begins again at pure noise."""
+    schedule = DiffusersDenoiser(pipeline("epsilon", DDIMScheduler)).schedule
+    for steps in range(1, 1001):
+        scheduler, sigmas = schedule.sampler(steps)
+        assert len(sigmas) == len(scheduler.timesteps) == steps
+        assert (sigmas.diff() < 0).all()
+
+
 @pytest.mark.parametrize("scheduler", [DDIMScheduler, DDPMScheduler])
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_the_clean_latent_is_the_one_the_scheduler_predicts(prediction, scheduler):

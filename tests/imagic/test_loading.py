@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from imagic.cli import main
-from imagic.diffusers import instant, load_pipeline
+from imagic.diffusers import instant, load_pipeline, loading
 from imagic.diffusers.families import family_of
 
 from .pipelines import build, unet
@@ -78,7 +78,7 @@ def test_a_checkpoint_of_one_file_needs_only_a_folder_of_its_kind(pipeline):
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        (None, "model.safetensors has no tokenizer and no sizes of its parts, and the Hugging Face hub, which has"),
+        (None, "model.safetensors has no tokenizer and no sizes of its parts, and the Hugging Face hub does not give them ("),
         ("none", "config is 'none', no diffusers folder: name one that has model_index.json."),
         (
             "other",
@@ -161,3 +161,19 @@ def test_the_demo_model_in_16_bits_makes_diffusers_say_nothing():
     parts = pipeline.unet, pipeline.vae, pipeline.text_encoder
     assert {weight.dtype for part in parts for weight in part.parameters()} == {torch.bfloat16}
     assert not said
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), torch.float16), ((8, 6), torch.bfloat16)])
+def test_gpus_that_only_emulate_bfloat16_get_float16(monkeypatch, capability, dtype):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)  # as PyTorch counts them
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert loading._dtype("auto", torch.device("cuda", 1)) == dtype
+
+
+def test_why_the_hub_gives_no_model_is_said(monkeypatch):
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(loading.DiffusionPipeline, "from_pretrained", full)
+    with pytest.raises(ValueError, match=r"hub does not give one \(No space left on device\)\. Check its name"):
+        load_pipeline("somebody/model", device="cpu")
