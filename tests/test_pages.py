@@ -103,6 +103,44 @@ def test_pictures_are_small(picture):
     assert picture.stat().st_size < MEGABYTE
 
 
+# The rows of the README's table, and what results.json calls them.
+QUALITY = {
+    "default, eta 1.2": "default",
+    "default, eta taken by Pick Edit": "pick",
+    "tuned under a caption, a further sentence (30 edits)": "further_target",
+    "at once: a caption, no training": "instant",
+    "FlowEdit": "flowedit",
+    "inpainting the region that we find": "inpaint",
+    "inversion (DDIM or Euler)": "ddim_inversion",
+    "SDEdit": "sdedit",
+    "LEDITS++": "ledits",
+    "the paper's recipe (12 edits)": "paper",
+}
+
+
+def quality(title: str, method: str, models: dict[str, dict]) -> str:
+    """A row of the README's table of EditBench."""
+    found = [summary.get(method) for summary in models.values()]
+    shares = [
+        f"{row['complete']:.2f} ({row['complete_interval'][0]:.2f} – {row['complete_interval'][1]:.2f}) | "
+        f"{row['edit_score']:.2f}"
+        if row
+        else " | "
+        for row in found
+    ]
+    evaluations = dict.fromkeys(f"{row['forward_equivalents']:,.0f}" for row in found if row)
+    times = [f"{row['plain_samples']:.1f}" for row in found if row]
+    return f"| {' | '.join([title, *shares, '; '.join(evaluations), '; '.join(times)])} |"
+
+
+def test_the_readme_has_the_figures_of_editbench():
+    text, models = read(ROOT / "README.md"), found("editbench/results.json")["summary"]
+    assert list(models) == ["demo", "flow"]
+    for title, method in QUALITY.items():
+        assert quality(title, method, models) in text
+    assert {"autoencoder", "peer", *QUALITY.values()} >= {name for summary in models.values() for name in summary}
+
+
 def test_the_checks_see_links_anchors_files_commands_and_names():
     assert LINK.findall("[a](docs/x.md#y) and ![b](z.png), not [c](https://example.org/d)") == [
         ("docs/x.md", "y"),
