@@ -107,14 +107,14 @@ def test_pictures_are_small(picture):
 QUALITY = {
     "default, eta 1.2": "default",
     "default, eta taken by Pick Edit": "pick",
-    "tuned under a caption, a further sentence (30 edits)": "further_target",
+    "tuned under a caption (30 edits)": "further_target",
     "at once: a caption, no training": "instant",
     "FlowEdit": "flowedit",
     "inpainting the region that we find": "inpaint",
     "inversion (DDIM or Euler)": "ddim_inversion",
     "SDEdit": "sdedit",
     "LEDITS++": "ledits",
-    "the paper's recipe (12 edits)": "paper",
+    "the paper's recipe (6 edits)": "paper",
 }
 
 
