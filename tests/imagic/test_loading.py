@@ -78,7 +78,7 @@ def test_a_checkpoint_of_one_file_needs_only_a_folder_of_its_kind(pipeline):
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        (None, "model.safetensors has no tokenizer and no sizes of its parts, and the Hugging Face hub does not give them ("),
+        (None, "model.safetensors has no tokenizer and no sizes of its parts, and the Hugging Face hub does not give "),
         ("none", "config is 'none', no diffusers folder: name one that has model_index.json."),
         (
             "other",
