@@ -169,8 +169,8 @@ class Pages:
         text = (
             "Write what the photo shows **now**, and what the finished photo shows. Nothing is trained: the first "
             "edit takes as long as three pictures, another strength as long as two. Where it edits, it keeps less of "
-            "your photo than a trained edit.\n\nFor your own photos put *Load Checkpoint* in place of *Model* and set *size the model draws*: 512 for Stable Diffusion 1.5, 1024 "
-            "for SDXL."
+            "your photo than a trained edit.\n\nFor your own photos put *Load Checkpoint* in place of *Model* "
+            "and set *size the model draws*: 512 for Stable Diffusion 1.5, 1024 for SDXL."
         )
         page.note("How to", (0, 540), (760, 200), text)
         return page.workflow("instant")
