@@ -14,9 +14,12 @@ SIZE = 128
 _OVERSAMPLING = 2
 
 
-def render(scene: Scene) -> np.ndarray:
-    """The scene as uint8 (SIZE, SIZE, 3) in RGB; the same scene gives the same bytes."""
-    nuisance = Nuisance.from_seed(scene.seed)
+def render(scene: Scene, nuisance: Nuisance | None = None) -> np.ndarray:
+    """The scene as uint8 (SIZE, SIZE, 3) in RGB; the same scene gives the same bytes.
+
+    `nuisance` is what no caption mentions; without it, what the scene's seed gives.
+    """
+    nuisance = nuisance or Nuisance.from_seed(scene.seed)
     large = SIZE * _OVERSAMPLING
     image = backgrounds.draw(scene.attributes.background, nuisance, SIZE).resize(
         (large, large), Image.Resampling.BILINEAR

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from demo import classifier
 
-from . import judge, metrics, pairs, summary
+from . import judge, metrics, pairs, registration, summary
 from .methods import Method, on
 from .store import code, key
 
 PARTS = ("summary", "curves", "pairs", "keys")
-JUDGING = [Path(module.__file__) for module in (judge, metrics, summary, classifier)]
+JUDGING = [Path(module.__file__) for module in (judge, metrics, registration, summary, classifier)]
 
 
 def keys(known: dict[str, Method], models: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -44,9 +44,10 @@ def judge(known: dict[str, Method], todo: list[Task], store: Store) -> dict[tupl
 
 def _judge(task: Task, pair: pairs.Pair, store: Store, ceiling: dict, model: classifier.Classifier) -> Judged:
     outcome, plain = store.read(task)
+    ceilings = metrics.Ceilings(ceiling["0"], ceiling["truth"])
     seen = classifier.predict(model, np.stack(list(outcome.pictures.values())))
     figures = {
-        dial: metrics.figures(pair, picture, ceiling["truth"], {name: values[i] for name, values in seen.items()})
+        dial: metrics.figures(pair, picture, ceilings, {name: values[i] for name, values in seen.items()})
         for i, (dial, picture) in enumerate(outcome.pictures.items())
     }
     gap = None

@@ -11,6 +11,7 @@ from torch import Tensor
 from demo.scenes import VALUES
 
 from .pairs import Pair
+from .registration import register
 
 EROSION = 5  # pixels across, so that what an edge's blur or the autoencoder carries over does not count
 SMALLEST_REGION = 0.02  # of the picture; less says nothing
@@ -60,8 +61,16 @@ def ssim(picture: np.ndarray, truth: np.ndarray, region: np.ndarray | None = Non
 
 
 @dataclass(frozen=True)
+class Ceilings:
+    """What the autoencoder makes of a pair's source and truth, uint8 [128, 128, 3]: no edit can be nearer."""
+
+    source: np.ndarray
+    truth: np.ndarray
+
+
+@dataclass(frozen=True)
 class Figures:
-    """How one picture does. `ceiling` is what the autoencoder makes of the truth; dB and SSIM are against the truth."""
+    """How one picture does. dB and SSIM are against the truth; the ceiling is that of a perfect edit."""
 
     target_probability: float
     target: bool  # the classifier sees the attribute that was asked for
@@ -99,12 +108,13 @@ class Figures:
         return self.success and self.changed_share >= COMPLETE and kept
 
 
-def figures(pair: Pair, picture: np.ndarray, ceiling: np.ndarray, seen: dict[str, Tensor]) -> Figures:
+def figures(pair: Pair, picture: np.ndarray, ceilings: Ceilings, seen: dict[str, Tensor]) -> Figures:
     """
     Args:
-        picture, ceiling: uint8 [128, 128, 3]; the ceiling is the truth sent through the autoencoder.
+        picture: uint8 [128, 128, 3].
         seen: the classifier's probabilities [values] of the picture, by attribute.
     """
+    pair = register(pair, picture)
     kind, wanted = pair.edit.attribute, vars(pair.edit.truth.attributes)
     right = {name: VALUES[name][int(seen[name].argmax())] == wanted[name] for name in VALUES}
     if wanted["style"] == "sketch":
@@ -120,10 +130,10 @@ def figures(pair: Pair, picture: np.ndarray, ceiling: np.ndarray, seen: dict[str
         kept=all(hit for name, hit in right.items() if name != kind),
         untouched_psnr=in_region(psnr, picture),
         untouched_ssim=in_region(ssim, picture),
-        ceiling_psnr=in_region(psnr, ceiling),
-        ceiling_ssim=in_region(ssim, ceiling),
+        ceiling_psnr=in_region(psnr, ceilings.source),
+        ceiling_ssim=in_region(ssim, ceilings.source),
         whole_psnr=psnr(picture, pair.truth),
-        whole_ceiling_psnr=psnr(ceiling, pair.truth),
+        whole_ceiling_psnr=psnr(ceilings.truth, Pair(pair.edit).truth),
         changed_share=nearer_share(picture, pair.truth, pair.source),
         identity_share=None if pair.ordinary is None else nearer_share(picture, pair.truth, pair.ordinary),
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from demo.scenes import edits, render
 from demo.scenes.edits import IDENTITY, Edit, draw_edits, draw_identity_edits, ordinary
+from demo.scenes.nuisance import Nuisance
 
 KINDS = (*edits.KINDS, IDENTITY)
 BENCH_SEED, DEVELOPMENT_SEED = 2210, 9276
@@ -17,6 +18,7 @@ PER_KIND = {"bench": 20, "development": 8}
 @dataclass(frozen=True)
 class Pair:
     edit: Edit
+    placed: Nuisance | None = None  # with the animal of the truth in another place
 
     @cached_property
     def source(self) -> np.ndarray:
@@ -26,12 +28,12 @@ class Pair:
     @cached_property
     def truth(self) -> np.ndarray:
         """uint8 [128, 128, 3]: the source redrawn with the one attribute changed."""
-        return render(self.edit.truth)
+        return render(self.edit.truth, self.placed)
 
     @cached_property
     def ordinary(self) -> np.ndarray | None:
         """The truth with nothing odd about its subject: what a caption says of it. None if there is nothing odd."""
-        return render(ordinary(self.edit.truth)) if self.edit.scene.oddity else None
+        return render(ordinary(self.edit.truth), self.placed) if self.edit.scene.oddity else None
 
     @cached_property
     def digest(self) -> str:

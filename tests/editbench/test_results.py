@@ -12,7 +12,7 @@ from .methods.default import PICKED
 from .pairs import KINDS
 from .summary import best_dial, curve, edit_score, summary
 from .test_metrics import judged as figures_of_truth
-from .test_metrics import seen
+from .test_metrics import perfect, seen
 
 FIELDS = (
     "pairs",
@@ -35,7 +35,7 @@ def row(index: int, wrong: tuple[str, ...] = ()) -> Judged:
     """A pair whose pictures are the truth, with another background seen at the dials `wrong`."""
     pair = PAIRS[index]
     good = figures_of_truth(pair)
-    bad = metrics.figures(pair, 255 - pair.truth, pair.truth, {k: v.flip(0) for k, v in seen(pair).items()})
+    bad = metrics.figures(pair, 255 - pair.truth, perfect(pair), {k: v.flip(0) for k, v in seen(pair).items()})
     return Judged(
         index=index,
         pair=pair,
