@@ -1,4 +1,4 @@
-"""A pose is judged where the edit has it, and as strictly as ever."""
+"""A pose is judged where the edit has it, if that is near, and by all that counts elsewhere."""
 
 from dataclasses import replace
 
