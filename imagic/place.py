@@ -54,6 +54,8 @@ def two_kinds(values: Tensor) -> tuple[float, float]:
     values = values.flatten()
     # On the CPU, since not every device counts in double precision.
     values = values[:: len(values) // POSITIONS + 1].cpu().double().sort().values
+    if len(values) == 1:
+        return values.item(), values.item()
     count = torch.arange(1, len(values))
     total = values.cumsum(0)
     smaller = total[:-1] / count

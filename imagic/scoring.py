@@ -67,7 +67,7 @@ def rank(
     optimized: Conditioning,
     target: Conditioning,
     *,
-    samples: int = 6,
+    samples: int = 4,
     **options,
 ) -> Ranking:
     """`ranked` by what needs no further model: `explained_better`, whose arguments these are, and `structure`."""
@@ -83,7 +83,7 @@ def explained_better(
     optimized: Conditioning,
     target: Conditioning,
     *,
-    samples: int = 6,
+    samples: int = 4,
     seed: int = 0,
     on_picture: Callable[[], None] = lambda: None,
 ) -> Tensor:

@@ -67,11 +67,11 @@ class PickEdit:
                 "samples": (
                     "INT",
                     {
-                        "default": 6,
+                        "default": 4,
                         "min": 1,
                         "max": 256,
                         "advanced": True,
-                        "tooltip": "Noise samples with which each picture is looked at. 6-32; more is steadier, and "
+                        "tooltip": "Noise samples with which each picture is looked at. 4-32; more is steadier, and "
                         "each costs two evaluations of the model.",
                     },
                 ),

@@ -20,7 +20,7 @@ from demo.load import pipeline
 from demo.scenes.edits import draw_edits, draw_identity_edits
 from imagic.diffusers import pictures, tune
 from scripts import posters
-from tests.editbench.metrics import Figures, figures
+from tests.editbench.metrics import Ceilings, Figures, figures
 from tests.editbench.pairs import Pair
 
 ROOT = Path(__file__).absolute().parent.parent
@@ -61,10 +61,18 @@ def draw(model: DiffusionPipeline, pair: Pair) -> Row:
     photo, sentence = Image.fromarray(pair.source), pair.edit.target_caption
     print(sentence, flush=True)
     edited = tune(model, photo, sentence).sample()
-    ceiling = pictures.decode(model, pictures.encode(model, Image.fromarray(pair.truth), multiple=8))
+    return Row(sentence, photo, edited, judged(model, pair, edited))
+
+
+def judged(model: DiffusionPipeline, pair: Pair, edited: Image.Image) -> Figures:
+    """A pair's edit by EditBench's measures."""
+
+    def passed_through(picture: np.ndarray) -> np.ndarray:
+        return np.asarray(pictures.decode(model, pictures.encode(model, Image.fromarray(picture), multiple=8)))
+
     seen = classifier.predict(classifier.load(), np.array(edited)[None])
-    judged = figures(pair, np.asarray(edited), np.asarray(ceiling), {name: values[0] for name, values in seen.items()})
-    return Row(sentence, photo, edited, judged)
+    ceilings = Ceilings(passed_through(pair.source), passed_through(pair.truth))
+    return figures(pair, np.asarray(edited), ceilings, {name: values[0] for name, values in seen.items()})
 
 
 def nearer_half(rows: Sequence[Row]) -> list[Row]:

@@ -114,7 +114,7 @@ def figures(pair: Pair, picture: np.ndarray, ceilings: Ceilings, seen: dict[str,
         picture: uint8 [128, 128, 3].
         seen: the classifier's probabilities [values] of the picture, by attribute.
     """
-    pair = register(pair, picture)
+    drawn, pair = pair.truth, register(pair, picture)
     kind, wanted = pair.edit.attribute, vars(pair.edit.truth.attributes)
     right = {name: VALUES[name][int(seen[name].argmax())] == wanted[name] for name in VALUES}
     if wanted["style"] == "sketch":
@@ -133,7 +133,7 @@ def figures(pair: Pair, picture: np.ndarray, ceilings: Ceilings, seen: dict[str,
         ceiling_psnr=in_region(psnr, ceilings.source),
         ceiling_ssim=in_region(ssim, ceilings.source),
         whole_psnr=psnr(picture, pair.truth),
-        whole_ceiling_psnr=psnr(ceilings.truth, Pair(pair.edit).truth),
+        whole_ceiling_psnr=psnr(ceilings.truth, drawn),
         changed_share=nearer_share(picture, pair.truth, pair.source),
         identity_share=None if pair.ordinary is None else nearer_share(picture, pair.truth, pair.ordinary),
     )

@@ -33,15 +33,16 @@ def register(pair: Pair, picture: np.ndarray) -> Pair:
     return replace(pair, placed=placements(pair)[int(errors.argmin())])
 
 
-def placements(pair: Pair) -> list[Nuisance]:
+@cache
+def placements(pair: Pair) -> tuple[Nuisance, ...]:
     """All places of the animal that count, beginning with the renderer's: among equals, that one."""
     drawn = Nuisance.from_seed(pair.edit.scene.seed)
     offsets = sorted(product(SHIFTS, SHIFTS, SIZES), key=lambda offset: offset != (0, 0, 1))
-    return [
+    return tuple(
         replace(drawn, x=drawn.x + right, ground=drawn.ground + down, size=drawn.size * size)
         for right, down, size in offsets
         if drawn.ground + down <= LOWEST
-    ]
+    )
 
 
 @cache

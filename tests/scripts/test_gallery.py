@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
+from demo.load import pipeline
 from scripts import gallery, posters
 from tests.editbench import pairs
 from tests.editbench.metrics import Figures
@@ -33,6 +34,12 @@ def test_the_half_nearer_to_the_truth_is_shown_in_the_order_it_came_in():
 def test_a_verdict_is_editbenchs():
     found = [row(1, share=0.9).verdict, row(1, share=0.5).verdict, row(1, success=False, share=0.9).verdict]
     assert found == list(gallery.VERDICTS)
+
+
+def test_the_demo_models_picture_of_the_truth_is_complete_and_the_photo_is_not():
+    model, pair = pipeline(), gallery.pairs()[0]
+    assert gallery.Row("", RED, BLUE, gallery.judged(model, pair, Image.fromarray(pair.truth))).verdict == "complete"
+    assert gallery.Row("", RED, BLUE, gallery.judged(model, pair, Image.fromarray(pair.source))).verdict == "missed"
 
 
 def test_a_wipe_goes_from_the_photo_to_the_edit_and_back(tmp_path):
