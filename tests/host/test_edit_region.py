@@ -86,7 +86,7 @@ def test_the_node_shows_how_far_the_search_is(bench, monkeypatch):
     seen = []
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))
     bench.find()
-    # On a small photo the model sees twelve latents at a time.
+    # On a small photo the model sees all sixteen noises at a time.
     # Another style or place would take 48; a local edit is done after 32.
     assert seen == [(16, 48), (32, 48), (48, 48)]
 

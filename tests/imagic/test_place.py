@@ -72,6 +72,10 @@ def test_two_kinds_are_parted_where_they_differ_most(values):
     assert any(abs(a - smaller) + abs(b - larger) < 1e-3 for a, b in best)
 
 
+def test_one_position_is_of_one_kind():
+    assert two_kinds(torch.tensor([[3.0]])) == (3, 3)
+
+
 def test_no_text_is_zeros_and_keeps_what_is_no_text():
     text = {"cross_attn": torch.randn(1, 3, 4), "attention_mask": torch.ones(1, 3), "ids": torch.arange(3)}
     nothing = silent(text)
