@@ -1,5 +1,7 @@
 """The automatic pick on a real host: told by the model alone, it finds the true edit among decoys."""
 
+import importlib
+import inspect
 import sys
 
 import numpy as np
@@ -28,6 +30,14 @@ def pick(studio):
             return studio.nodes["ImagicPickEdit"]().pick(**inputs | changes)
 
     return run
+
+
+def test_it_looks_as_often_as_python_does_and_as_editbench_measures(studio):
+    pack = studio.nodes["ImagicPickEdit"].__module__.rpartition(".nodes.")[0]
+    scoring = importlib.import_module(f"{pack}.imagic.scoring")
+    _, options = studio.nodes["ImagicPickEdit"].INPUT_TYPES()["required"]["samples"]
+    for function in (scoring.rank, scoring.explained_better):
+        assert inspect.signature(function).parameters["samples"].default == options["default"]
 
 
 def test_the_true_edit_is_told_from_the_photo_and_from_another_picture_of_the_target(pick):
