@@ -17,6 +17,7 @@ def pytest_addoption(parser):
     its own for a folder of tests.
     """
     parser.addoption("--comfyui", metavar="PATH", help="run tests/host on this ComfyUI (default: the one found)")
+    parser.addoption("--gpu", action="store_true", help="let that ComfyUI use its GPU (default: the CPU)")
     parser.addoption("--write-families", action="store_true", help="write tests/families.json from tests/host/families")
     parser.addoption("--write-composition", action="store_true", help="write tests/composition.json from tests/host")
     parser.addoption("--write-hardening", action="store_true", help="write tests/hardening.json from tests/host")

@@ -83,8 +83,10 @@ class Studio:
         return self.model.model.diffusion_model
 
     def forward(self) -> torch.Tensor:
+        device = next(self.network.parameters()).device  # of a GPU the network only is there while it is at work
+        latent, tokens = self.latent["samples"].to(device), self.tokens.to(device)
         with torch.inference_mode():
-            return self.network(self.latent["samples"], torch.full((1,), 500.0), context=self.tokens)
+            return self.network(latent, torch.full((1,), 500.0, device=device), context=tokens)
 
     def fine_tune(self, **changes) -> None:
         """This pack's stage B; what is not named here is the node's own default."""

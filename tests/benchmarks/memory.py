@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 
+import torch
 from torch.profiler import ProfilerActivity, profile
 
 # For processes whose memory is measured: glibc gives blocks of 1 MiB and more back as soon as they are freed. What it
@@ -20,13 +21,17 @@ _RESET = Path("/proc/self/clear_refs")
 
 
 def forget_peak() -> None:
-    """Begin a new peak where the system can (Linux); else the peak is that of the whole process."""
+    """Begin a new peak where the system can (Linux, CUDA); else the peak is that of the whole process."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     if _RESET.exists():
         _RESET.write_text("5")
 
 
 def peak() -> int:
-    """Bytes resident at most since `forget_peak`, libraries and weights included."""
+    """Bytes resident at most since `forget_peak`, libraries and weights included; on a GPU what PyTorch allocated."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

@@ -16,13 +16,13 @@ import torch
 
 from scripts import hosts
 
-from . import models, numerics, offloading, stages
+from . import models, numerics, stages
 
 FILE = hosts.ROOT / "tests" / "benchmarks" / "gpu.json"
 README = hosts.ROOT / "README.md"
 BEGIN, END = "<!-- gpu: begin -->", "<!-- gpu: end -->"
 PIXELS = 512, 768, 1024
-RIVALS = "host_lora", "train_lora", "lora", "peer_b"  # see `tests.benchmarks.measurements`
+TRAINERS = "host_lora", "train_lora"  # see `tests.benchmarks.measurements`
 
 
 def ask(*command: str) -> dict:
@@ -39,9 +39,10 @@ def table(found: dict) -> str:
     """Memory and seconds of a default edit, in Markdown."""
     lines = [
         f"Measured on one {found['device']} in bfloat16 with random weights, without text encoder and autoencoder: "
-        "peak of memory and milliseconds a step (A and B: two noisy latents; sampling: an edit and the photo).\n",
-        "| model | pixels | A | B | B, checkpointed | sampling |",
-        "|---|---|---|---|---|---|",
+        "peak of memory and milliseconds a step (A and B: two noisy latents; sampling: an edit and the photo). "
+        "Of an edit with its defaults: peak and seconds.\n",
+        "| model | pixels | A | B | B, checkpointed | sampling | edit |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, sizes in found["stages"].items():
         for pixels, each in sizes.items():
@@ -53,7 +54,8 @@ def table(found: dict) -> str:
 def _cell(figures: dict) -> str:
     if "reason" in figures:
         return figures["reason"]
-    return f"{figures['peak_mib'] / 1024:.1f} GiB, {1000 * figures['seconds_a_step']:.0f} ms"
+    duration = f"{figures['seconds']:.1f} s" if "seconds" in figures else f"{1000 * figures['seconds_a_step']:.0f} ms"
+    return f"{figures['peak_mib'] / 1024:.1f} GiB, {duration}"
 
 
 def put_into_readme(text: str, readme: str) -> str:
@@ -82,8 +84,8 @@ def main() -> None:
         sizes = found["stages"].setdefault(name, {})
         sizes.setdefault(str(pixels), {})[stage] = ask("tests.gpu.stages", name, str(pixels), "bfloat16", stage)
         keep()
-    found["offloading"] = {mode: ask("tests.gpu.offloading", mode) for mode in offloading.MODES}
-    found["rivals"] = {name: ask("tests.benchmarks.measurements", name, "sd15") for name in RIVALS}
+    found["modes"] = ask("tests.gpu.offloading")
+    found["trainers"] = {name: ask("tests.benchmarks.measurements", name, "sd15") for name in TRAINERS}
     keep()
     README.write_text(put_into_readme(table(found), README.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"{table(found)}\nWritten to {FILE}")

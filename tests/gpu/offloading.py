@@ -1,41 +1,137 @@
-"""The host's ways to fit a model on a card: python -m tests.gpu.offloading MODE. The demo's workflow, start to end."""
+"""The host's ways to fit a model on a card and to compute with it: python -m tests.gpu.offloading.
 
+The demo's workflow, start to end, on both demo models, under each set of flags.
+"""
+
+import copy
+import io
 import json
-import shutil
-import sys
+import math
 import tempfile
-import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import requests
+from PIL import Image
 
-from scripts import hosts
-from scripts.client import Client
-from scripts.server import Server
+from scripts import hosts, posters, workflow
+from scripts.client import Client, ClientError, Graph
+from scripts.server import Server, ServerError
 
-MODES = ("--highvram", "--normalvram", "--lowvram", "--novram")
-EXAMPLES = hosts.ROOT / "example_workflows"
+EXACT = "--force-fp32"
+MODES = (
+    EXACT,
+    "",
+    "--highvram",
+    "--gpu-only",
+    "--disable-dynamic-vram",
+    "--disable-dynamic-vram --lowvram",
+    "--disable-dynamic-vram --novram",
+    "--fp16-unet",
+    "--bf16-unet",
+    "--fp8_e4m3fn-unet",
+    "--fp8_e4m3fn-unet --fast",
+    "--fp16-intermediates",
+    "--use-split-cross-attention",
+    "--use-quad-cross-attention",
+)
+SHEET = hosts.ROOT / "output" / "gpu-modes.png"
+AT_A_TIME = 7  # hosts, which spend most of their time starting
+SENTENCES = {
+    "like SD 1.5": "a brown dog sitting in the snow wearing a hat",
+    "like SD 3": "a blue dog sitting in the snow",
+}
+ETAS = 0.0, 1.2
 
 
-def measure(mode: str) -> dict[str, float]:
-    """Seconds of the demo's workflow, and MiB that the host then holds of the card beyond what it held before."""
-    graph = json.loads((EXAMPLES / "api" / "imagic_demo.json").read_text(encoding="utf-8"))
+def graph(kind: str, sentence: str) -> Graph:
+    """The demo's, for the photo itself and the edit."""
+    content = workflow.load()
+    node = next(node for node in content.values() if node["class_type"] == "ImagicDemoCheckpoint")
+    node["inputs"]["kind"] = kind
+    workflow.inputs(content, "Target text")["text"] = sentence
+    workflow.inputs(content, "C: from the photo to the target")["sweep"] = ", ".join(map(str, ETAS))
+    return content
+
+
+def run(host: hosts.Host, mode: str, graphs: dict[str, Graph], cpu: bool) -> dict[str, dict]:
+    """By kind of model: pictures of the photo as autoencoded, at eta 0 and at eta 1.2, and MiB that are held after."""
+    found: dict[str, dict] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(Server(hosts.find(), folder, cpu=False, arguments=(mode,)))
-        client = stack.enter_context(Client(server.address))
-        shutil.copy(EXAMPLES / "imagic_demo_photo.png", server.home / "input")
-        before, start = _used(server.address), time.perf_counter()
-        client.run(graph)
-        seconds = time.perf_counter() - start
-        return {"seconds": round(seconds, 1), "mib": (_used(server.address) - before) >> 20}
+        try:
+            server = stack.enter_context(Server(host, folder, cpu=cpu, arguments=tuple(mode.split())))
+            client = stack.enter_context(Client(server.address))
+            name = client.upload_image(workflow.PHOTO)
+        except (ServerError, ClientError, OSError) as error:
+            return {kind: {"reason": str(error)} for kind in graphs}
+        for kind, content in graphs.items():
+            workflow.inputs(content, "Photo")["image"] = name
+            try:
+                result = client.run(content)
+            except ClientError as error:
+                found[kind] = {"reason": str(error)}
+                continue
+            titles = "Autoencoder alone", "Row of eta"
+            saved = [image for title in titles for image in result.outputs[workflow.node(content, title)]["images"]]
+            pictures = [Image.open(io.BytesIO(client.view(image))).convert("RGB") for image in saved]
+            found[kind] = {"pictures": pictures, "mib": _used(server.address)}
+    return found
+
+
+def measure(modes: tuple[str, ...] = MODES, cpu: bool = False) -> dict[str, dict]:
+    """By mode and kind of model.
+
+    Returns:
+        kept: PSNR of eta 0 against the photo as the autoencoder has it, dB.
+        edit: PSNR of eta 1.2 against that in fp32, dB.
+        mib: that PyTorch holds of the card afterwards.
+        reason: in their place, where the workflow did not come to its end.
+    """
+    host = hosts.find()
+    graphs = {kind: graph(kind, sentence) for kind, sentence in SENTENCES.items()}
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        ran = list(pool.map(lambda mode: run(host, mode, copy.deepcopy(graphs), cpu), modes))
+    _draw(modes, ran)
+    exact = {kind: figures["pictures"][-1] for kind, figures in ran[0].items() if "pictures" in figures}
+    found: dict[str, dict] = {}
+    for mode, each in zip(modes, ran, strict=True):
+        for kind, figures in each.items():
+            if pictures := figures.pop("pictures", None):
+                autoencoded, kept, edit = pictures
+                figures |= {"kept": psnr(autoencoded, kept), "edit": psnr(exact[kind], edit) if kind in exact else None}
+            found.setdefault(mode or "no flag", {})[kind] = figures
+    return found
+
+
+def psnr(first: Image.Image, second: Image.Image) -> float:
+    """In dB, 99 at most, as of pictures that are alike."""
+    error = float(np.square(np.asarray(first, dtype=float) - np.asarray(second, dtype=float)).mean())
+    return round(min(99.0, 10 * math.log10(255**2 / max(error, 1e-9))), 2)
+
+
+def _draw(modes: tuple[str, ...], ran: list[dict]) -> None:
+    """A row a mode: both models, each as autoencoded, kept and edited."""
+    labels = "autoencoded", f"eta {ETAS[0]:g}", f"eta {ETAS[1]:g}"
+    rows = {
+        mode or "no flag": [
+            (label, picture)
+            for figures in each.values()
+            for label, picture in zip(labels, figures.get("pictures", []), strict=False)
+        ]
+        for mode, each in zip(modes, ran, strict=True)
+    }
+    if rows := {mode: row for mode, row in rows.items() if row}:
+        SHEET.parent.mkdir(exist_ok=True)
+        posters.sheet(list(rows.values()), list(rows)).save(SHEET)
 
 
 def _used(address: str) -> int:
     device = requests.get(f"{address}/system_stats", timeout=30).json()["devices"][0]
-    return device["vram_total"] - device["vram_free"]
+    return (device["torch_vram_total"] - device["torch_vram_free"]) >> 20
 
 
 if __name__ == "__main__":
-    print("\n" + json.dumps(measure(sys.argv[1])))
+    print("\n" + json.dumps(measure()))

@@ -35,7 +35,7 @@ def pytest_configure(config):
     sys.path.insert(0, str(host.path))
     sys.pycache_prefix = str(hosts.ROOT / "build" / "pycache")  # no file of ours in the host's folders
     # Parsing is off unless the host's main.py turns it on, so the host never sees pytest's own arguments.
-    importlib.import_module("comfy.cli_args").args.cpu = True
+    importlib.import_module("comfy.cli_args").args.cpu = not config.getoption("--gpu")
 
 
 def pytest_report_header(config):
@@ -102,7 +102,8 @@ def experience(request, pytestconfig):
 @pytest.fixture(scope="session")
 def server(pytestconfig, tmp_path_factory):
     """The host as a server of its own, with the pack in it."""
-    with Server(pytestconfig.stash[HOST], tmp_path_factory.mktemp("server"), cpu=True) as running:
+    cpu = not pytestconfig.getoption("--gpu")
+    with Server(pytestconfig.stash[HOST], tmp_path_factory.mktemp("server"), cpu=cpu) as running:
         yield running
 
 
