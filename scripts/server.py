@@ -25,7 +25,8 @@ class ServerError(RuntimeError):
 class Server:
     """A host as a subprocess on a free local port, from `with` until the end of it.
 
-    Everything it writes goes below `home`: input, output, temp, user, log. Other packs that may be installed in the
+    Everything it writes goes below `home`: input, output, temp, user, log. What Load Diffusion Model is to find is put
+    into `home/models` before. Other packs that may be installed in the
     host are left out, and so is whatever would go to the network. All of this as far as the host has flags for it:
     those of early 2024 keep their user settings where they always do.
 
@@ -48,7 +49,7 @@ class Server:
         self._process: subprocess.Popen | None = None
 
     def __enter__(self) -> Server:
-        for folder in ("input", "output", "temp", "user", "custom_nodes"):
+        for folder in ("input", "output", "temp", "user", "custom_nodes", "models"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         for pack in self._packs:
             link(self.home / "custom_nodes" / pack.name, pack)
@@ -114,15 +115,13 @@ class Server:
         return next((entry.name for entry in folder.iterdir() if entry.resolve() == pack), None)
 
     def _register_pack(self) -> list[str]:
-        """Let the host find the pack in a folder of ours, through its own setting for more custom_nodes folders."""
-        if self._installed_name():
-            if not self._packs:
-                return []
-        else:
+        """Let the host find the pack, and models, in folders of ours, through its own setting for more of such."""
+        if not self._installed_name():
             link_pack(self.home / "custom_nodes")
         config = self.home / "extra_model_paths.yaml"
+        folders = {"custom_nodes": self.home / "custom_nodes", "diffusion_models": self.home / "models"}
         # JSON is YAML, and gets the quoting of any path right.
-        config.write_text(json.dumps({"imagic": {"custom_nodes": str(self.home / "custom_nodes")}}), encoding="utf-8")
+        config.write_text(json.dumps({"imagic": {name: str(path) for name, path in folders.items()}}), encoding="utf-8")
         return ["--extra-model-paths-config", str(config)]
 
     def _environment(self) -> dict[str, str]:

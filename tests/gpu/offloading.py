@@ -1,12 +1,14 @@
 """The host's ways to fit a model on a card and to compute with it: python -m tests.gpu.offloading.
 
-The demo's workflow, start to end, on both demo models, under each set of flags.
+The demo's workflow, start to end, under each set of flags: on the demo model, which is small and always in fp32, and on
+the flow model by the host's own Load Diffusion Model, which heeds all of them and streams weights (DynamicVRAM).
 """
 
 import copy
 import io
 import json
 import math
+import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -37,52 +39,59 @@ MODES = (
     "--use-split-cross-attention",
     "--use-quad-cross-attention",
 )
+FLOW_FILE = hosts.ROOT / "demo" / "flow_model" / "transformer" / "diffusion_pytorch_model.safetensors"
 SHEET = hosts.ROOT / "output" / "gpu-modes.png"
 AT_A_TIME = 7  # hosts, which spend most of their time starting
-SENTENCES = {
-    "like SD 1.5": "a brown dog sitting in the snow wearing a hat",
-    "like SD 3": "a blue dog sitting in the snow",
-}
+MODELS = "demo", "flow"
 ETAS = 0.0, 1.2
 
 
-def graph(kind: str, sentence: str) -> Graph:
+def graph(model: str) -> Graph:
     """The demo's, for the photo itself and the edit."""
     content = workflow.load()
-    node = next(node for node in content.values() if node["class_type"] == "ImagicDemoCheckpoint")
-    node["inputs"]["kind"] = kind
-    workflow.inputs(content, "Target text")["text"] = sentence
     workflow.inputs(content, "C: from the photo to the target")["sweep"] = ", ".join(map(str, ETAS))
+    if model == "flow":
+        demo = next(name for name, node in content.items() if node["class_type"] == "ImagicDemoCheckpoint")
+        content[demo]["inputs"]["kind"] = "like SD 3"
+        workflow.inputs(content, "Target text")["text"] = "a blue dog sitting in the snow"
+        for node in content.values():
+            node["inputs"] = {
+                name: ["model", 0] if value == [demo, 0] else value for name, value in node["inputs"].items()
+            }
+        loader = {"unet_name": FLOW_FILE.name, "weight_dtype": "default"}
+        content["model"] = {"class_type": "UNETLoader", "inputs": loader, "_meta": {"title": "Load Diffusion Model"}}
     return content
 
 
 def run(host: hosts.Host, mode: str, graphs: dict[str, Graph], cpu: bool) -> dict[str, dict]:
-    """By kind of model: pictures of the photo as autoencoded, at eta 0 and at eta 1.2, and MiB that are held after."""
+    """By model: pictures of the photo as autoencoded, at eta 0 and at eta 1.2, and MiB that are held after."""
     found: dict[str, dict] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "models").mkdir()
+        shutil.copy(FLOW_FILE, folder / "models")
         try:
             server = stack.enter_context(Server(host, folder, cpu=cpu, arguments=tuple(mode.split())))
             client = stack.enter_context(Client(server.address))
             name = client.upload_image(workflow.PHOTO)
         except (ServerError, ClientError, OSError) as error:
-            return {kind: {"reason": str(error)} for kind in graphs}
-        for kind, content in graphs.items():
+            return {model: {"reason": str(error)} for model in graphs}
+        for model, content in graphs.items():
             workflow.inputs(content, "Photo")["image"] = name
             try:
                 result = client.run(content)
             except ClientError as error:
-                found[kind] = {"reason": str(error)}
+                found[model] = {"reason": str(error)}
                 continue
             titles = "Autoencoder alone", "Row of eta"
             saved = [image for title in titles for image in result.outputs[workflow.node(content, title)]["images"]]
             pictures = [Image.open(io.BytesIO(client.view(image))).convert("RGB") for image in saved]
-            found[kind] = {"pictures": pictures, "mib": _used(server.address)}
+            found[model] = {"pictures": pictures, "mib": _used(server.address)}
     return found
 
 
 def measure(modes: tuple[str, ...] = MODES, cpu: bool = False) -> dict[str, dict]:
-    """By mode and kind of model.
+    """By mode and model.
 
     Returns:
         kept: PSNR of eta 0 against the photo as the autoencoder has it, dB.
@@ -91,18 +100,21 @@ def measure(modes: tuple[str, ...] = MODES, cpu: bool = False) -> dict[str, dict
         reason: in their place, where the workflow did not come to its end.
     """
     host = hosts.find()
-    graphs = {kind: graph(kind, sentence) for kind, sentence in SENTENCES.items()}
+    graphs = {model: graph(model) for model in MODELS}
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         ran = list(pool.map(lambda mode: run(host, mode, copy.deepcopy(graphs), cpu), modes))
     _draw(modes, ran)
-    exact = {kind: figures["pictures"][-1] for kind, figures in ran[0].items() if "pictures" in figures}
+    exact = {model: figures["pictures"][-1] for model, figures in ran[0].items() if "pictures" in figures}
     found: dict[str, dict] = {}
     for mode, each in zip(modes, ran, strict=True):
-        for kind, figures in each.items():
+        for model, figures in each.items():
             if pictures := figures.pop("pictures", None):
                 autoencoded, kept, edit = pictures
-                figures |= {"kept": psnr(autoencoded, kept), "edit": psnr(exact[kind], edit) if kind in exact else None}
-            found.setdefault(mode or "no flag", {})[kind] = figures
+                figures |= {
+                    "kept": psnr(autoencoded, kept),
+                    "edit": psnr(exact[model], edit) if model in exact else None,
+                }
+            found.setdefault(mode or "no flag", {})[model] = figures
     return found
 
 
