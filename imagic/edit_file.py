@@ -19,6 +19,7 @@ from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .causes import as_cause
 from .edit import Edit, check_finite, check_structure
 from .fingerprint import Fingerprint
 from .whole_file import sweep, whole
@@ -45,6 +46,20 @@ TYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+
+
+# What reading a damaged file raises. RecursionError: of lists in lists. RuntimeError: torch's, of shapes that no tensor
+# can have.
+DAMAGED = (
+    SafetensorError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+)
 
 
 class NotAnEdit(ValueError):
@@ -125,9 +140,8 @@ def _explained(path: Path) -> Iterator[None]:
         raise NotAnEdit(f"{path.name} is no longer there: choose another edit, or save it again.") from None
     except NotAnEdit:
         raise
-    # RecursionError: of lists in lists. RuntimeError: torch's, of shapes that no tensor can have.
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError, RuntimeError):
-        raise NotAnEdit(f"{path.name} is damaged or incomplete: copy or save it again.") from None
+    except DAMAGED as error:
+        raise NotAnEdit(f"{path.name} is damaged or incomplete: copy or save it again.") from as_cause(error)
 
 
 @contextmanager

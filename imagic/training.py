@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .denoiser import Denoiser
 from .overwriting import overwriting_allowed
+from .repeatable import repeatable
 
 # How the learning rate goes over a run. Falling to zero, a short run ends near where a long one would: at a constant
 # rate the last steps still jump about by what that rate lets a single noise sample do.
@@ -100,7 +101,7 @@ def train(
         for _ in range(ATTEMPTS):
             optimizer.zero_grad(set_to_none=True)
             parts = []
-            with around():
+            with repeatable(parameters[0].device), around():
                 for losses, denoised in objective():
                     scaler.scale(losses.sum() / samples).backward()
                     parts.append((losses.detach(), denoised.detach()))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from diffusers import DiffusionPipeline
@@ -23,8 +24,42 @@ def borrowed(pipeline: DiffusionPipeline, latent: Tensor) -> Iterator[DiffusersD
         ValueError: Imagic does not know the pipeline's network or its scheduler.
     """
     network = family_of(pipeline).network
-    with torch.inference_mode(False), torch.enable_grad(), frozen(network), _interpreted(network):
+    with torch.inference_mode(False), torch.enable_grad(), frozen(network), _interpreted(network), _as_cast(network):
         yield DiffusersDenoiser(pipeline, latent.shape[-2:])
+
+
+@contextmanager
+def _as_cast(network: nn.Module) -> Iterator[None]:
+    """Inside, a weight that layerwise casting keeps in 8 bits is another tensor while its layer computes.
+
+    diffusers gives the same tensor numbers of more bits then, and those of 8 bits back. So the backward pass, which has
+    kept the tensor, would find it changed, and on a GPU end in an error.
+    """
+    kept = {
+        module: dict(module._parameters)
+        for module in network.modules()
+        if hasattr(module, "_diffusers_hook") and any(map(_is_of_8_bits, module.parameters(recurse=False)))
+    }
+    try:
+        for module, weights in kept.items():
+            module.to = partial(_compute_in, module, weights)
+        yield
+    finally:
+        for module, weights in kept.items():
+            del module.to
+            module._parameters.update(weights)
+
+
+def _is_of_8_bits(weight: Tensor) -> bool:
+    return weight.is_floating_point() and weight.dtype.itemsize == 1
+
+
+def _compute_in(module: nn.Module, kept: dict[str, nn.Parameter | None], *, dtype: torch.dtype, **options) -> nn.Module:
+    """`nn.Module.to`, as layerwise casting calls it before a layer computes and after."""
+    for name, weight in kept.items():
+        same = weight is None or weight.dtype == dtype
+        module._parameters[name] = weight if same else nn.Parameter(weight.to(dtype, **options), requires_grad=False)
+    return module
 
 
 @contextmanager

@@ -7,9 +7,10 @@ import comfy.model_management
 import torch
 from torch import Tensor
 
+from ...imagic.causes import as_cause
 from ...imagic.objective import samples_per_forward
 from .probe import Trial, corner, short_of_memory
-from .versions import loaded_with, take_off_device
+from .versions import as_the_host_moves_weights, loaded_with, take_off_device
 
 CHANGES = (
     "scale the photo to fewer pixels, turn on gradient_checkpointing, or tune LoRA in place of full weights and on a "
@@ -34,7 +35,7 @@ def spared(changes: str = CHANGES) -> Iterator[None]:
     except RuntimeError as error:
         if not short_of_memory(error):
             raise
-        raise torch.OutOfMemoryError(f"The GPU has too little memory for this: {changes}.") from error
+        raise torch.OutOfMemoryError(f"The GPU has too little memory for this: {changes}.") from as_cause(error)
 
 
 def sampling_needs(model, samples: Tensor) -> float:
@@ -58,13 +59,15 @@ def make_room(model, needed: float) -> None:
     if model.load_device.type == "cpu":
         return
     stay = [loaded for loaded in comfy.model_management.current_loaded_models if _is_one_of(loaded, model)]
-    comfy.model_management.free_memory(needed, model.load_device, stay)
+    with as_the_host_moves_weights():
+        comfy.model_management.free_memory(needed, model.load_device, keep_loaded=stay)
 
 
 def take_back(stand_in) -> None:
     """Have the host take a stand-in's weights off the device: once it is gone, the host no longer counts them."""
     stay = [loaded for loaded in comfy.model_management.current_loaded_models if not _is_one_of(loaded, stand_in)]
-    comfy.model_management.free_memory(ALL, stand_in.load_device, stay)
+    with as_the_host_moves_weights():
+        comfy.model_management.free_memory(ALL, stand_in.load_device, keep_loaded=stay)
 
 
 def _is_one_of(loaded, model) -> bool:
@@ -74,5 +77,6 @@ def _is_one_of(loaded, model) -> bool:
 
 def unload(model) -> None:
     """Take MODEL off its device, also where the host has loaded half of it and does not count it among its own."""
-    comfy.model_management.unload_all_models()
-    take_off_device(model)
+    with as_the_host_moves_weights():
+        comfy.model_management.unload_all_models()
+        take_off_device(model)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...imagic.adapters import LoRA, in_attention
+from ...imagic.causes import as_cause
 from ...imagic.checkpointing import checkpointed
 from ...imagic.denoiser import Conditioning, is_text
 from ...imagic.saving import counting
@@ -59,8 +60,8 @@ def probe(
     with trained as parameters, errors_as_a_sentence(), counting(denoiser.network) as saved:
         denoiser(noisy, sigma, text)
     denoiser.overwrites = saved.overwritten
-    with ExitStack() as stack:
-        stack.enter_context(errors_as_a_sentence())
+    # The sentence is made outside of the stack, which would hold the error that it raises.
+    with errors_as_a_sentence(), ExitStack() as stack:
         stack.enter_context(keeping_overwritten(denoiser))
         if gradient_checkpointing:
             stack.enter_context(checkpointed(denoiser.network, denoiser.overwrites))
@@ -98,7 +99,7 @@ def errors_as_a_sentence() -> Iterator[None]:
         raise ValueError(
             f"The model does not run on this photo and text ({reason}): connect a text-to-image model and the text "
             "encoder and the VAE that belong to it."
-        ) from error
+        ) from as_cause(error)
 
 
 @contextmanager

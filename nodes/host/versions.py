@@ -6,7 +6,7 @@ Each way is chosen by what the host has, not by its number: packages of ComfyUI 
 import inspect
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import comfy.cli_args
@@ -28,6 +28,7 @@ except ImportError:  # March 2024
 CALCULATING = re.compile("fast|deterministic|.*(attention|fp8_compute|triton_backend|channels_last)")
 
 __all__ = [
+    "as_the_host_moves_weights",
     "convert_cond",
     "host_knows_it_trains",
     "how_it_calculates",
@@ -86,11 +87,21 @@ def not_streamed(model):
     return model.get_non_dynamic_delegate()
 
 
+def as_the_host_moves_weights() -> AbstractContextManager:
+    """Inference mode, in which the host runs nodes, also where weights are moved while one trains.
+
+    A weight that was loaded in it and is moved out of it is neither kind of tensor: whoever uses it then is told that
+    "Inference tensors do not track version counter".
+    """
+    return torch.inference_mode()
+
+
 def load_whole(model, memory_required: float) -> None:
     """Have the host load MODEL with every weight on its device, as older ones try by themselves."""
     load = comfy.model_management.load_models_gpu
     whole = {"force_full_load": True} if "force_full_load" in inspect.signature(load).parameters else {}
-    load([model], memory_required=memory_required, **whole)
+    with as_the_host_moves_weights():
+        load([model], memory_required=memory_required, **whole)
 
 
 def loaded_with(model) -> list:

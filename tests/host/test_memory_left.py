@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 TUNE = ("LoRA", "LoRA all layers", "attention", "all weights")
-ENDINGS = ("done", "fails at once", "fails later", "cancelled", "out of memory")
+ENDINGS = ("done", "fails at once", "fails soon", "fails later", "cancelled", "out of memory")
 # At which evaluation of the network's first block it comes, where not at the first. A stage begins with two evaluations
 # of its trial run and one of its validation set; the others with one for each text.
 LATER = {"keep photo": 3, "pick": 5}
-IN_A_STEP = 5
+AT_ONCE, SOON, IN_A_STEP = 1, 2, 5
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,8 @@ def test_after_a_second_run_as_much_is_alive_as_after_the_first(studio, runs, na
     """Whichever way each of the two ends."""
 
     def once(kind: str) -> None:
-        with ending(studio, kind, 1 if kind == "fails at once" else LATER.get(name, IN_A_STEP)):
+        call = {"fails at once": AT_ONCE, "fails soon": SOON}.get(kind, LATER.get(name, IN_A_STEP))
+        with ending(studio, kind, call):
             runs_and_forgets(runs[name], kind)
 
     gc.collect()

@@ -76,14 +76,20 @@ def test_the_host_is_asked_for_what_was_measured(studio, monkeypatch):
 def test_other_models_make_room_and_the_one_that_trains_stays(studio, management, monkeypatch):
     memory, seen = studio.module("nodes.host.memory"), []
     studio.sample(studio.model, studio.target)
-    monkeypatch.setattr(management, "free_memory", lambda *asked: seen.append(asked))
+
+    def free_memory(*asked, **options):
+        # Out of it, weights that were loaded in it could not be used any more.
+        assert torch.is_inference_mode_enabled()
+        seen.append((*asked, options))
+
+    monkeypatch.setattr(management, "free_memory", free_memory)
     memory.make_room(studio.model, 123)
     assert seen == []  # a CPU has no other place for them
     elsewhere = studio.model.clone()
     elsewhere.load_device = torch.device("cuda")
     monkeypatch.setattr(management, "current_loaded_models", [loaded := type("Loaded", (), {"model": elsewhere})()])
     memory.make_room(elsewhere, 123)
-    assert seen == [(123, torch.device("cuda"), [loaded])]
+    assert seen == [(123, torch.device("cuda"), {"keep_loaded": [loaded]})]
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

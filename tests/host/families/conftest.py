@@ -26,7 +26,7 @@ class Workbench:
         self.target, self.negative = texts.conditioning(row, 1), texts.conditioning(row, 2)
         if not (model or row.refusal):
             self.calibrate(texts)
-        self.before = {name: tensor.clone() for name, tensor in self.model.model.state_dict().items()}
+        self.before = {name: tensor.clone().cpu() for name, tensor in self.model.model.state_dict().items()}
 
     def target_entries(self) -> dict:
         return {"cross_attn": self.target[0][0], **self.target[0][1]}
@@ -36,15 +36,20 @@ class Workbench:
         """Make the random network listen to all channels of the text."""
         text, fixed = self.module("nodes.inputs").single_entry(self.target)
         denoiser = self.module("nodes.host.denoiser").HostDenoiser(self.model, fixed)
+        device = self.model.load_device
+        importlib.import_module("comfy.model_management").load_models_gpu([self.model])
+        text = {name: tensor.to(device) for name, tensor in text.items()}
         with texts.calibrating(denoiser.network, text):
-            denoiser(self.latent["samples"], denoiser.sigma(torch.tensor([0.5])), text)
+            denoiser(self.latent["samples"].to(device), denoiser.sigma(torch.tensor([0.5])), text)
 
     def weights_are_untouched(self) -> bool:
         after = self.model.model.state_dict()
         # As numbers, for torch does not compare tensors of 8-bit floats. Some weights of refused models are NaN, for
         # their classes leave them as memory happened to be.
         same = {"rtol": 0, "atol": 0, "equal_nan": True}
-        return all(torch.allclose(after[name].float(), tensor.float(), **same) for name, tensor in self.before.items())
+        return all(
+            torch.allclose(after[name].float().cpu(), tensor.float(), **same) for name, tensor in self.before.items()
+        )
 
     @torch.inference_mode()
     def optimize(self, **changes) -> dict:
