@@ -46,7 +46,7 @@ def table(found: dict) -> str:
     ]
     for name, sizes in found["stages"].items():
         for pixels, each in sizes.items():
-            cells = [_cell(each.get(stage, {"reason": "–"})) for stage in stages.STAGES]
+            cells = [_cell(each if "reason" in each else each.get(stage, {"reason": "–"})) for stage in stages.STAGES]
             lines.append(f"| {models.NAMES[name]} | {pixels} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -80,9 +80,9 @@ def main() -> None:
 
     found["numerics"] = {name: ask("tests.gpu.numerics", name) for name in numerics.PRECISIONS}
     keep()
-    for name, pixels, stage in product(options.models, options.pixels, stages.STAGES):
-        sizes = found["stages"].setdefault(name, {})
-        sizes.setdefault(str(pixels), {})[stage] = ask("tests.gpu.stages", name, str(pixels), "bfloat16", stage)
+    for name, pixels in product(options.models, options.pixels):
+        measured = ask("tests.gpu.stages", name, str(pixels), "bfloat16")
+        found["stages"].setdefault(name, {})[str(pixels)] = measured
         keep()
     found["modes"] = ask("tests.gpu.offloading")
     found["trainers"] = {name: ask("tests.benchmarks.measurements", name, "sd15") for name in TRAINERS}

@@ -1,8 +1,9 @@
-"""Seconds and the peak of memory of each stage: python -m tests.gpu.stages NAME PIXELS DTYPE STAGE.
+"""Seconds and the peak of memory of each stage: python -m tests.gpu.stages NAME PIXELS DTYPE.
 
-Of all but a whole edit the seconds are those of a step.
+Of all but a whole edit the seconds are those of a step. A process of its own for each size: its memory is its own.
 """
 
+import gc
 import json
 import math
 import sys
@@ -26,58 +27,75 @@ STEPS = 4  # that are timed; as many go before them, in which the kernels are ch
 GUIDANCE, ETA, SAMPLING_STEPS = 4.0, 1.2, 20
 
 
-def measure(name: str, pixels: int, dtype: str, stage: str, device: str = "cuda") -> dict[str, float]:
-    """Seconds, and MiB at most, the network's weights included. To be asked in a process of its own."""
-    pipeline = models.pipeline(name, device, getattr(torch, dtype))
-    latent, target, empty = models.example(name, pixels, device)
-    denoiser = DiffusersDenoiser(pipeline, latent.shape[-2:])
+class Model:
+    """A network of a real size with random weights, a latent and texts."""
 
-    def sample(optimized: Conditioning, region: Tensor, steps: int) -> float:
-        texts = optimized, interpolate(optimized, target, ETA), empty
-        options = {"num_inference_steps": steps, "guidance_scale": GUIDANCE}
-        return float(sample_edit(denoiser, latent, *texts, region, **options, generator=torch.Generator()).std())
+    def __init__(self, name: str, pixels: int, dtype: str, device: str = "cuda"):
+        self.name, self.device = f"{name} in {dtype}", torch.device(device)
+        pipeline = models.pipeline(name, device, getattr(torch, dtype))
+        self.latent, self.target, self.empty = models.example(name, pixels, device)
+        self.denoiser = DiffusersDenoiser(pipeline, self.latent.shape[-2:])
 
-    def step(steps: int) -> float:
-        if stage == "A":
-            return optimize_embedding(denoiser, latent, target, steps=steps)[1].validation_after
-        if stage == "sampling":
-            return sample(target, torch.ones(1, 1, *latent.shape[2:], device=device), steps)
-        checkpointing = stage == "B checkpointed"
-        return fine_tune(denoiser, latent, target, steps=steps, gradient_checkpointing=checkpointing)[
-            1
-        ].validation_after
+    def measure(self, stage: str) -> dict[str, float]:
+        """Seconds, MiB at most with the network's weights, and of an edit whether a second one is the same to the bit.
 
-    def edit(steps: int) -> float:
-        """All three stages and the search for the region, with their defaults."""
-        optimized, _ = optimize_embedding(denoiser, latent, target)
-        update, _ = fine_tune(denoiser, latent, optimized)
-        with LoRA.restored(denoiser.network, update, torch.device(device)).attached():
-            return sample(optimized, edit_region(denoiser, latent, optimized, target), steps)
+        Where memory runs out: {"reason": ...}.
+        """
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        try:
+            found = self._edits() if stage == "edit" else self._steps(stage)
+        except torch.OutOfMemoryError:
+            return {"reason": "it does not fit"}
+        return found | {"peak_mib": torch.cuda.max_memory_allocated() >> 20 if self.device.type == "cuda" else 0}
 
-    def seconds(run: Callable[[int], float], steps: int) -> float:
-        synchronize(device)
-        start = time.perf_counter()
-        number = run(steps)
-        synchronize(device)
-        if not math.isfinite(number):
-            raise ArithmeticError(f"{name} in {dtype}: {stage} ended with {number}")
-        return time.perf_counter() - start
+    def _steps(self, stage: str) -> dict[str, float]:
+        def run(steps: int) -> float:
+            if stage == "A":
+                return optimize_embedding(self.denoiser, self.latent, self.target, steps=steps)[1].validation_after
+            if stage == "sampling":
+                everywhere = torch.ones(1, 1, *self.latent.shape[2:], device=self.device)
+                return float(self._sample(self.target, everywhere, steps).std())
+            options = {"steps": steps, "gradient_checkpointing": stage == "B checkpointed"}
+            return fine_tune(self.denoiser, self.latent, self.target, **options)[1].validation_after
 
-    seconds(step if stage != "edit" else edit, STEPS)
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    if stage == "edit":
-        found = {"seconds": round(seconds(edit, SAMPLING_STEPS), 2)}
-    else:
+        self._timed(run, STEPS)
         # The difference leaves out what a run does once: validation before and after.
-        found = {"seconds_a_step": round((seconds(step, 3 * STEPS) - seconds(step, STEPS)) / (2 * STEPS), 4)}
-    return found | {"peak_mib": torch.cuda.max_memory_allocated() >> 20 if device == "cuda" else 0}
+        long, short = (self._timed(run, steps)[0] for steps in (3 * STEPS, STEPS))
+        return {"seconds_a_step": round((long - short) / (2 * STEPS), 4)}
 
+    def _edits(self) -> dict[str, float]:
+        (_, first), (seconds, second) = (self._timed(self._edit, SAMPLING_STEPS) for _ in range(2))
+        return {"seconds": round(seconds, 2), "same": torch.equal(first, second)}
 
-def synchronize(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
+    def _edit(self, steps: int) -> Tensor:
+        """All three stages and the search for the region, with their defaults."""
+        optimized, _ = optimize_embedding(self.denoiser, self.latent, self.target)
+        update, _ = fine_tune(self.denoiser, self.latent, optimized)
+        with LoRA.restored(self.denoiser.network, update, self.device).attached():
+            return self._sample(optimized, edit_region(self.denoiser, self.latent, optimized, self.target), steps)
+
+    def _sample(self, optimized: Conditioning, region: Tensor, steps: int) -> Tensor:
+        texts = optimized, interpolate(optimized, self.target, ETA), self.empty
+        options = {"num_inference_steps": steps, "guidance_scale": GUIDANCE, "generator": torch.Generator()}
+        return sample_edit(self.denoiser, self.latent, *texts, region, **options)
+
+    def _timed(self, run: Callable[[int], float | Tensor], steps: int) -> tuple[float, float | Tensor]:
+        self._synchronize()
+        start = time.perf_counter()
+        result = run(steps)
+        self._synchronize()
+        if not math.isfinite(float(torch.as_tensor(result).sum())):
+            raise ArithmeticError(f"{self.name} gave {result}")
+        return time.perf_counter() - start, result
+
+    def _synchronize(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
 
 
 if __name__ == "__main__":
-    print("\n" + json.dumps(measure(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])))
+    model = Model(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    print("\n" + json.dumps({stage: model.measure(stage) for stage in STAGES}))

@@ -3,9 +3,9 @@
 import subprocess
 import sys
 
-import pytest
 import torch
 
+from imagic.diffusers import DiffusersDenoiser
 from scripts import hosts
 
 from . import __main__ as gpu
@@ -19,11 +19,22 @@ def test_without_a_gpu_nothing_is_measured():
     assert done.stdout == "No GPU is here: nothing was measured.\n"
 
 
-@pytest.mark.parametrize("stage", stages.STAGES)
-def test_a_stage(stage, monkeypatch):
+def test_the_stages(monkeypatch):
     monkeypatch.setattr(stages, "STEPS", 1)
-    seconds = "seconds" if stage == "edit" else "seconds_a_step"
-    assert set(stages.measure("demo", 64, "float32", stage, "cpu")) == {seconds, "peak_mib"}
+    model = stages.Model("demo", 64, "float32", "cpu")
+    *steps, edit = [model.measure(stage) for stage in stages.STAGES]
+    assert [set(figures) for figures in steps] == [{"seconds_a_step", "peak_mib"}] * 4
+    assert set(edit) == {"seconds", "same", "peak_mib"}
+    assert edit["same"]
+
+
+def test_a_stage_that_does_not_fit_is_written_down(monkeypatch):
+    def out_of_memory(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model = stages.Model("demo", 64, "float32", "cpu")
+    monkeypatch.setattr(stages, "fine_tune", out_of_memory)
+    assert model.measure("B") == model.measure("edit") == {"reason": "it does not fit"}
 
 
 def test_flux_is_called_as_it_is():
@@ -33,7 +44,7 @@ def test_flux_is_called_as_it_is():
     pipeline = models.FluxPipeline(flow, None, None, None, None, None, network)
     latent, text, empty = models.example("flux", 64, "cpu")
     assert empty is None
-    denoiser = stages.DiffusersDenoiser(pipeline, latent.shape[-2:])
+    denoiser = DiffusersDenoiser(pipeline, latent.shape[-2:])
     with torch.no_grad():
         assert denoiser(latent, torch.ones(1), text).shape == latent.shape
 

@@ -36,6 +36,7 @@ def pytest_configure(config):
     sys.pycache_prefix = str(hosts.ROOT / "build" / "pycache")  # no file of ours in the host's folders
     # Parsing is off unless the host's main.py turns it on, so the host never sees pytest's own arguments.
     importlib.import_module("comfy.cli_args").args.cpu = not config.getoption("--gpu")
+    torch.backends.cudnn.allow_tf32 = False  # tests ask for what fp32 gives
 
 
 def pytest_report_header(config):

@@ -98,7 +98,8 @@ def test_sample_draws_the_edit_as_the_hosts_sampler_does(studio, learned, saved)
 def test_the_command_draws_from_the_file(saved, tmp_path, capsys):
     """From one that holds the photo, and from one that holds a picture of it, which is as large as this photo."""
     for name in ("hat", "small"):
-        arguments = [str(saved[0] / f"{name}_00001_.safetensors"), "--model", "demo", "--num-inference-steps", "1"]
+        arguments = [str(saved[0] / f"{name}_00001_.safetensors"), "--model", "demo", "--dtype", "float32"]
+        arguments += ["--num-inference-steps", "1"]
         assert main(["apply", *arguments, "-o", str(tmp_path / f"{name}.png")]) == 0, capsys.readouterr().err
     first, second = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in ("hat", "small"))
     assert np.abs(first - second).max() <= 2

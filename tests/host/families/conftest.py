@@ -74,10 +74,10 @@ class Workbench:
         objective, found = self.module("imagic.objective"), []
         with ready_to_train(self, self.model, self.latent["samples"], conditioning) as ready:
             denoiser, latent, text = ready
-            lora = self.module("imagic.adapters").LoRA(denoiser.network, 4, 0)
+            lora = self.module("imagic.adapters").LoRA(denoiser.network, 4, 0, latent.device)
             generator = torch.Generator().manual_seed(0)
             for up in lora.up.values():
-                up.data.normal_(std=0.05, generator=generator)
+                up.data.copy_(0.05 * torch.randn(up.shape, generator=generator))
             noise, sigma = objective.NoiseSampler(latent, 2, 0).draw(denoiser)
             for checkpointed in (lambda *_: nullcontext(), self.module("imagic.checkpointing").checkpointed):
                 keeping = self.module("imagic.training").keeping_overwritten(denoiser)
