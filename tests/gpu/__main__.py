@@ -1,4 +1,4 @@
-"""Precision, memory and time on a GPU: make test-gpu. Writes tests/benchmarks/gpu.json and the README's table.
+"""Precision, memory and time on a GPU: make test-gpu. Writes tests/benchmarks/gpu.json and the table in docs/memory.md.
 
     make test-gpu                              an hour on a card of 24 GB
     python -m tests.gpu --models sd15 --pixels 512     a quick look
@@ -19,7 +19,7 @@ from scripts import hosts
 from . import models, numerics, stages
 
 FILE = hosts.ROOT / "tests" / "benchmarks" / "gpu.json"
-README = hosts.ROOT / "README.md"
+PAGE = hosts.ROOT / "docs" / "memory.md"
 BEGIN, END = "<!-- gpu: begin -->", "<!-- gpu: end -->"
 PIXELS = 512, 768, 1024
 TRAINERS = "host_lora", "train_lora"  # see `tests.benchmarks.measurements`
@@ -58,11 +58,11 @@ def _cell(figures: dict) -> str:
     return f"{figures['peak_mib'] / 1024:.1f} GiB, {duration}"
 
 
-def put_into_readme(text: str, readme: str) -> str:
-    """The README with the table between its two marks; as it is where it has none."""
-    before, begin, rest = readme.partition(BEGIN)
+def put_into(page: str, text: str) -> str:
+    """The page with the table between its two marks; as it is where it has none."""
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{text}{END}{after}" if begin and end else readme
+    return f"{before}{BEGIN}\n{text}{END}{after}" if begin and end else page
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def main() -> None:
     found["modes"] = ask("tests.gpu.offloading")
     found["trainers"] = {name: ask("tests.benchmarks.measurements", name, "sd15") for name in TRAINERS}
     keep()
-    README.write_text(put_into_readme(table(found), README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(put_into(PAGE.read_text(encoding="utf-8"), table(found)), encoding="utf-8")
     print(f"{table(found)}\nWritten to {FILE}")
 
 

@@ -1,5 +1,6 @@
 """What measures a GPU runs on a CPU as well, where its figures say nothing."""
 
+import json
 import subprocess
 import sys
 
@@ -64,6 +65,14 @@ def test_the_table_goes_between_its_marks():
     cells = [*["2.0 GiB, 500 ms"] * 3, "it does not fit", "2.0 GiB, 3.2 s"]
     line = f"| Stable Diffusion 1.5 | 512 | {' | '.join(cells)} |"
     assert line in text
-    once = gpu.put_into_readme(text, f"a\n{gpu.BEGIN}\nold\n{gpu.END}\nb\n")
-    assert once == f"a\n{gpu.BEGIN}\n{text}{gpu.END}\nb\n" == gpu.put_into_readme(text, once)
-    assert gpu.put_into_readme(text, "no marks") == "no marks"
+    once = gpu.put_into(f"a\n{gpu.BEGIN}\nold\n{gpu.END}\nb\n", text)
+    assert once == f"a\n{gpu.BEGIN}\n{text}{gpu.END}\nb\n" == gpu.put_into(once, text)
+    assert gpu.put_into("no marks", text) == "no marks"
+
+
+def test_the_page_has_the_table_of_the_file():
+    """Whoever measures anew writes both."""
+    found = json.loads(gpu.FILE.read_text(encoding="utf-8"))
+    page = gpu.PAGE.read_text(encoding="utf-8")
+    assert gpu.BEGIN in page
+    assert gpu.put_into(page, gpu.table(found)) == page

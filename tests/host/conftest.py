@@ -44,11 +44,15 @@ def pytest_report_header(config):
     return f"host: {config.stash[HOST]}"
 
 
-def pytest_collection_modifyitems(items):
-    """Everything in this folder is a host test."""
+def pytest_collection_modifyitems(config, items):
+    """Everything in this folder is a host test, and on a GPU some have nothing to ask."""
     for item in items:
         if FOLDER in item.path.parents:
             item.add_marker(pytest.mark.host)
+    if config.getoption("--gpu"):
+        left_out = [item for item in items if item.get_closest_marker("cpu")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +206,7 @@ class Studio:
     @in_inference_mode
     def weights(self) -> dict[str, torch.Tensor]:
         """A copy of what the base MODEL's network holds now."""
-        return {name: tensor.clone() for name, tensor in self.model.model.state_dict().items()}
+        return {name: tensor.clone().cpu() for name, tensor in self.model.model.state_dict().items()}
 
     def module(self, name: str):
         """A module of the pack as the host imported it, e.g. "imagic.training"."""

@@ -1,5 +1,6 @@
 """The host's MODEL and a diffusers pipeline are two implementations of one Denoiser: they must agree in numbers."""
 
+import pytest
 import torch
 
 from demo.load import pipeline
@@ -37,6 +38,7 @@ def end_weights(network) -> dict[str, torch.Tensor]:
     }
 
 
+@pytest.mark.cpu
 def test_loss_and_gradients_agree(studio):
     objective = studio.module("imagic.objective")
     with ready_to_train(studio, studio.model, studio.latent["samples"], studio.target) as (denoiser, latent, text):
@@ -49,6 +51,7 @@ def test_loss_and_gradients_agree(studio):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.cpu
 def test_the_hosts_text_encoder_and_autoencoder_are_the_pipelines(studio):
     pipe = pipeline()
     ids = torch.tensor([studio.clip.tokenize("a red cat sitting on the grass")["l"][0]])[..., 0].long()

@@ -44,4 +44,4 @@ def test_each_part_can_be_loaded_again(studio):
         assert not index
         assert other.model is not patcher.model
         others = other.model.state_dict()
-        assert all(torch.equal(tensor, others[name]) for name, tensor in patcher.model.state_dict().items())
+        assert all(torch.equal(tensor.cpu(), others[name].cpu()) for name, tensor in patcher.model.state_dict().items())

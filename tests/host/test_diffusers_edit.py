@@ -152,6 +152,7 @@ def edit(request):
     return edit
 
 
+@pytest.mark.cpu
 def test_the_host_computes_with_the_file_as_diffusers_does(studio, edit, tmp_path, caplog):
     edit.save(tmp_path / "hat.safetensors")
     with caplog.at_level(logging.WARNING), torch.inference_mode():

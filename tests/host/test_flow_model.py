@@ -48,6 +48,7 @@ def test_it_is_the_hosts_stable_diffusion_3(loaded):
     assert {p.dtype for p in model.diffusion_model.parameters()} == {torch.float32}
 
 
+@pytest.mark.cpu
 @newer_hosts
 def test_losses_agree_with_diffusers(studio, loaded, folder):
     """And so do gradients to the texts: one prediction in two worlds."""
@@ -72,6 +73,7 @@ def test_texts_agree_with_diffusers(loaded, folder):
     torch.testing.assert_close(options["pooled_output"], pooled, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.cpu
 @newer_hosts
 @in_inference_mode
 def test_the_autoencoder_agrees_with_diffusers(loaded, folder):
@@ -102,7 +104,7 @@ def test_each_part_can_be_loaded_again(loaded):
     for patcher in (model, clip.patcher, vae.patcher):
         load, arguments = patcher.cached_patcher_init
         others = load(*arguments, disable_dynamic=True).model.state_dict()
-        assert all(torch.equal(tensor, others[name]) for name, tensor in patcher.model.state_dict().items())
+        assert all(torch.equal(tensor.cpu(), others[name].cpu()) for name, tensor in patcher.model.state_dict().items())
 
 
 @newer_hosts

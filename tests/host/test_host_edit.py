@@ -55,6 +55,7 @@ def saved(request, studio, learned, tmp_path_factory):
     return folder / "imagic", lora
 
 
+@pytest.mark.cpu
 def test_diffusers_computes_with_the_file_as_the_host_does(studio, learned, saved, recwarn):
     folder, lora = saved
     edit = ImagicEdit.load(folder / "hat_00001_.safetensors", load.pipeline())

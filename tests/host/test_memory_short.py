@@ -73,6 +73,7 @@ def test_the_host_is_asked_for_what_was_measured(studio, monkeypatch):
     assert everything - lora > 15 * weights  # a copy, its gradient and Adam's two moments, in fp32
 
 
+@pytest.mark.cpu
 def test_other_models_make_room_and_the_one_that_trains_stays(studio, management, monkeypatch):
     memory, seen = studio.module("nodes.host.memory"), []
     studio.sample(studio.model, studio.target)
@@ -92,6 +93,7 @@ def test_other_models_make_room_and_the_one_that_trains_stays(studio, management
     assert seen == [(123, torch.device("cuda"), {"keep_loaded": [loaded]})]
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("tune", [None, "LoRA", "LoRA all layers", "attention", "all weights"])
 def test_the_estimate_is_near_what_a_run_takes(studio, monkeypatch, tune, checkpointing):

@@ -88,6 +88,6 @@ def denoised(studio, model) -> torch.Tensor:
         torch.no_grad(),
     ):
         denoiser, latent, text = ready
-        sigma = denoiser.sigma(torch.tensor([0.3, 0.9]))
-        noise = torch.randn(2, *latent.shape[1:], generator=torch.Generator().manual_seed(0))
+        sigma = denoiser.sigma(torch.tensor([0.3, 0.9])).to(latent.device)
+        noise = torch.randn(2, *latent.shape[1:], generator=torch.Generator().manual_seed(0)).to(latent.device)
         return denoiser(denoiser.add_noise(latent, noise, sigma), sigma, text)
