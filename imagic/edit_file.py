@@ -47,19 +47,8 @@ TYPES = {
     "BOOL": torch.bool,
 }
 
-
-# What reading a damaged file raises. RecursionError: of lists in lists. RuntimeError: torch's, of shapes that no tensor
-# can have.
-DAMAGED = (
-    SafetensorError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OSError,
-    RecursionError,
-    RuntimeError,
-)
+# What reading a damaged file raises: RecursionError of lists in lists, torch's RuntimeError of impossible shapes.
+DAMAGED = SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError, RuntimeError
 
 
 class NotAnEdit(ValueError):

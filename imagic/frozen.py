@@ -52,7 +52,7 @@ class _Unmarked(TorchFunctionMode):
         if function is Tensor.backward:  # which computes checkpointed blocks again, operation by operation
             with self:
                 return torch.autograd.backward(*args, kwargs.pop("gradient"), **kwargs)
-        if function is torch.autograd.backward and not kwargs.get("inputs"):
+        if function is torch.autograd.backward and kwargs.get("inputs") is None:
             # Since PyTorch 2.11 this comes here too, unless it is given edges of the graph in place of tensors.
             edges = [torch.autograd.graph.get_gradient_edge(tensor) for tensor in args[0]]
             with self:

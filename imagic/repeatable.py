@@ -1,12 +1,13 @@
-"""The same bits each time on a GPU, where the backward pass of some kernels adds up in whatever order threads end.
+"""The same bits each time on a CUDA device, where some backward passes add up in whatever order threads end.
 
-cuDNN's convolutions have a switch for it. PyTorch's flash and memory-efficient attention heed
-`torch.use_deterministic_algorithms`, which makes other operations raise errors; so it is on for their backward passes
-alone. cuDNN's attention has no such pass, and is taken only where neither of the two can be.
+cuDNN's convolutions have a switch for it. PyTorch's flash and memory-efficient attention heed the mode in which other
+operations raise errors (`torch.use_deterministic_algorithms`); so it is on for their backward passes alone. cuDNN's
+attention heeds nothing, and is taken only where neither of the two can be. Whatever else has no fixed order keeps none,
+such as attention that does not go through `torch.nn.functional.scaled_dot_product_attention`.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 
@@ -15,37 +16,38 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-# What PyTorch names the backward passes of its fused kernels.
-FUSED = "ScaledDotProduct"
+FUSED = "ScaledDotProduct"  # what PyTorch's names of the backward passes of its fused kernels begin with
 HIDDEN_BY = 2  # at most so many views of what a kernel gave: sizes that it does not take are padded, and cut again
+CAN_ORDER = "set_priority" in inspect.signature(sdpa_kernel).parameters  # since PyTorch 2.6
 
 
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
-    """Inside, forward and backward on a CUDA device give the same bits each time; elsewhere they do anyway."""
+    """Inside, cuDNN's convolutions and PyTorch's fused attention have one order on a CUDA device."""
     if device.type != "cuda":
         yield
         return
-    cudnn, attention, strictness = torch.backends.cudnn, F.scaled_dot_product_attention, _strictness()
+    cudnn, attention, mode = torch.backends.cudnn, F.scaled_dot_product_attention, torch.get_deterministic_debug_mode()
     before = cudnn.deterministic, cudnn.benchmark
     try:
         cudnn.deterministic, cudnn.benchmark = True, False
-        F.scaled_dot_product_attention = _repeatable(attention, strictness)
+        F.scaled_dot_product_attention = _repeatable(attention, mode)
         yield
     finally:
         F.scaled_dot_product_attention = attention
         cudnn.deterministic, cudnn.benchmark = before
-        _be_strict(*strictness)  # a backward pass may have ended halfway
+        torch.set_deterministic_debug_mode(mode)  # a backward pass may have ended halfway
 
 
-def _repeatable(attention, strictness: tuple[bool, bool]):
+def _repeatable(attention: Callable[..., Tensor], mode: int) -> Callable[..., Tensor]:
     @wraps(attention)
     def run(*args, **kwargs) -> Tensor:
         with _cudnn_last():
             result = attention(*args, **kwargs)
+        # A checkpointed block is computed again before its last kernel is at work: blocks end in a projection.
         if (kernel := _kernel(result)) is not None:
-            kernel.register_prehook(lambda gradients: _be_strict(True, False))
-            kernel.register_hook(lambda gradients, given: _be_strict(*strictness))
+            kernel.register_prehook(lambda gradients: torch.set_deterministic_debug_mode("error"))
+            kernel.register_hook(lambda gradients, given: torch.set_deterministic_debug_mode(mode))
         return result
 
     return run
@@ -64,7 +66,7 @@ def _kernel(result: Tensor):
 
 def _cudnn_last() -> AbstractContextManager:
     """A context in which those of PyTorch's attention kernels that are enabled are tried in this order."""
-    if "set_priority" not in inspect.signature(sdpa_kernel).parameters:  # before PyTorch 2.6
+    if not CAN_ORDER:
         return nullcontext()
     cuda = torch.backends.cuda
     order = {
@@ -74,11 +76,3 @@ def _cudnn_last() -> AbstractContextManager:
         SDPBackend.MATH: cuda.math_sdp_enabled(),
     }
     return sdpa_kernel([kernel for kernel, enabled in order.items() if enabled], set_priority=True)
-
-
-def _strictness() -> tuple[bool, bool]:
-    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-
-
-def _be_strict(mode: bool, warn_only: bool) -> None:
-    torch.use_deterministic_algorithms(mode, warn_only=warn_only)

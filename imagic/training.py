@@ -101,7 +101,7 @@ def train(
         for _ in range(ATTEMPTS):
             optimizer.zero_grad(set_to_none=True)
             parts = []
-            with repeatable(parameters[0].device), around():
+            with around(), repeatable(parameters[0].device):
                 for losses, denoised in objective():
                     scaler.scale(losses.sum() / samples).backward()
                     parts.append((losses.detach(), denoised.detach()))

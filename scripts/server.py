@@ -25,8 +25,8 @@ class ServerError(RuntimeError):
 class Server:
     """A host as a subprocess on a free local port, from `with` until the end of it.
 
-    Everything it writes goes below `home`: input, output, temp, user, log. What Load Diffusion Model is to find is put
-    into `home/models` before. Other packs that may be installed in the
+    Everything it writes goes below `home`: input, output, temp, user, log. Put models for Load Diffusion
+    Model into `home/models` first; the host of March 2024 does not look there. Other packs that may be installed in the
     host are left out, and so is whatever would go to the network. All of this as far as the host has flags for it:
     those of early 2024 keep their user settings where they always do.
 
@@ -116,10 +116,12 @@ class Server:
 
     def _register_pack(self) -> list[str]:
         """Let the host find the pack, and models, in folders of ours, through its own setting for more of such."""
+        folders = {"diffusion_models": self.home / "models"}
         if not self._installed_name():
             link_pack(self.home / "custom_nodes")
+        if self._packs or not self._installed_name():
+            folders["custom_nodes"] = self.home / "custom_nodes"
         config = self.home / "extra_model_paths.yaml"
-        folders = {"custom_nodes": self.home / "custom_nodes", "diffusion_models": self.home / "models"}
         # JSON is YAML, and gets the quoting of any path right.
         config.write_text(json.dumps({"imagic": {name: str(path) for name, path in folders.items()}}), encoding="utf-8")
         return ["--extra-model-paths-config", str(config)]

@@ -33,32 +33,44 @@ def _as_cast(network: nn.Module) -> Iterator[None]:
     """Inside, a weight that layerwise casting keeps in 8 bits is another tensor while its layer computes.
 
     diffusers gives the same tensor numbers of more bits then, and those of 8 bits back. So the backward pass, which has
-    kept the tensor, would find it changed, and on a GPU end in an error.
+    kept the tensor, would find it changed.
     """
-    kept = {
-        module: dict(module._parameters)
+    cast = [
+        module
         for module in network.modules()
         if hasattr(module, "_diffusers_hook") and any(map(_is_of_8_bits, module.parameters(recurse=False)))
-    }
+    ]
+    kept: dict[nn.Module, dict[str, nn.Parameter | None]] = {}
     try:
-        for module, weights in kept.items():
-            module.to = partial(_compute_in, module, weights)
+        for module in cast:
+            module.to = partial(_moved_or_cast, module, kept)
         yield
     finally:
-        for module, weights in kept.items():
+        for module in cast:
             del module.to
-            module._parameters.update(weights)
+            module._parameters.update(kept.get(module, {}))
 
 
 def _is_of_8_bits(weight: Tensor) -> bool:
     return weight.is_floating_point() and weight.dtype.itemsize == 1
 
 
-def _compute_in(module: nn.Module, kept: dict[str, nn.Parameter | None], *, dtype: torch.dtype, **options) -> nn.Module:
-    """`nn.Module.to`, as layerwise casting calls it before a layer computes and after."""
-    for name, weight in kept.items():
-        same = weight is None or weight.dtype == dtype
-        module._parameters[name] = weight if same else nn.Parameter(weight.to(dtype, **options), requires_grad=False)
+def _moved_or_cast(module: nn.Module, kept: dict, *args, dtype: torch.dtype | None = None, **options) -> nn.Module:
+    """`nn.Module.to` as offloading calls it, with a device, and as layerwise casting does before and after a layer.
+
+    Args:
+        kept: the weights of modules that compute, as they were before and will be again.
+    """
+    if args or dtype is None:
+        return nn.Module.to(module, *args, dtype=dtype, **options)
+    module._parameters.update(kept.pop(module, {}))
+    weights = dict(module._parameters)
+    if all(weight is None or weight.dtype == dtype for weight in weights.values()):
+        return module
+    kept[module] = weights
+    for name, weight in weights.items():
+        if weight is not None:
+            module._parameters[name] = nn.Parameter(weight.to(dtype, **options), requires_grad=False)
     return module
 
 

@@ -30,8 +30,8 @@ def forget_peak() -> None:
 
 def peak() -> int:
     """Bytes resident at most since `forget_peak`, libraries and weights included; on a GPU what PyTorch allocated."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
+    if torch.cuda.is_available() and (used := torch.cuda.max_memory_allocated()):
+        return used
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

@@ -29,10 +29,11 @@ def ask(*command: str) -> dict:
     """What a measurement printed, or {"reason": ...}. Each runs in a process of its own: its memory is its own."""
     print(" ".join(command[1:]), "...", flush=True)
     done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, cwd=hosts.ROOT)
-    if done.returncode:
-        last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
-        return {"reason": "it does not fit" if "out of memory" in done.stderr else " ".join(last)}
-    return json.loads(done.stdout.splitlines()[-1])
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")][-1:]
+    if found:  # what there was until then, if it ended early
+        return found[0]
+    last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
+    return {"reason": "it does not fit" if "out of memory" in done.stderr else " ".join(last)}
 
 
 def table(found: dict) -> str:

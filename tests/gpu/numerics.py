@@ -25,6 +25,7 @@ def measure(precision: str, device: str = "cuda") -> dict[str, float]:
         psnr: of the edit against that of fp32, dB.
         losses: of stage B at its end, over that of fp32.
     """
+    torch.backends.cudnn.allow_tf32 = False  # or fp32 would not be exact
     exact, coarse = (load_pipeline("demo", device=device, dtype="float32") for _ in range(2))
     coarse.to(PRECISIONS[precision])
     if precision == "float8":

@@ -87,7 +87,7 @@ def run(host: hosts.Host, mode: str, graphs: dict[str, Graph], cpu: bool) -> dic
             saved = [image for title in titles for image in result.outputs[workflow.node(content, title)]["images"]]
             pictures = [Image.open(io.BytesIO(client.view(image))).convert("RGB") for image in saved]
             found[model] = {"pictures": pictures, "mib": _used(server.address)}
-    print(mode or "no flag", {model: figures.get("reason", "done") for model, figures in found.items()}, flush=True)
+    print(mode or "no flag:", {model: figures.get("reason", "done") for model, figures in found.items()}, flush=True)
     return found
 
 

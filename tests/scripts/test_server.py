@@ -1,5 +1,6 @@
 """Starting and stopping a host, with make-believe hosts."""
 
+import json
 import sys
 
 import pytest
@@ -84,7 +85,8 @@ def test_a_pack_installed_in_the_host_is_not_registered_twice(host, tmp_path):
     with Server(some, tmp_path / "home", cpu=True) as server:
         arguments = requests.get(server.address, timeout=5).text
     assert "--whitelist-custom-nodes my-imagic" in arguments
-    assert "--extra-model-paths-config" not in arguments
+    folders = json.loads((tmp_path / "home" / "extra_model_paths.yaml").read_text(encoding="utf-8"))["imagic"]
+    assert folders == {"diffusion_models": str(tmp_path / "home" / "models")}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege there")
