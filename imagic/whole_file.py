@@ -68,9 +68,8 @@ def explained(path: Path) -> Iterator[None]:
         if number is None and (found := re.search(r"\(os error (\d+)\)", str(error))):
             number = int(found[1])
         reason = REASONS.get(number, f"the system says {one_line(str(error), LONGEST)!r}: save to another folder")
-        raise NotWritten(f"{one_line(str(path), LONGEST)} cannot be written, since {reason}.", number) from as_cause(
-            error
-        )
+        sentence = f"{one_line(str(path), LONGEST)} cannot be written, since {reason}."
+        raise NotWritten(sentence, number) from as_cause(error)
     except RuntimeError as error:  # of older Pythons' `Path.resolve`
         if "loop" not in str(error):
             raise

@@ -26,14 +26,18 @@ TRAINERS = "host_lora", "train_lora"  # see `tests.benchmarks.measurements`
 
 
 def ask(*command: str) -> dict:
-    """What a measurement printed, or {"reason": ...}. Each runs in a process of its own: its memory is its own."""
+    """What a measurement printed last, with why it "ended" if it did so early, or {"reason": ...}.
+
+    Each runs in a process of its own: its memory is its own.
+    """
     print(" ".join(command[1:]), "...", flush=True)
     done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, cwd=hosts.ROOT)
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")][-1:]
-    if found:  # what there was until then, if it ended early
+    if found and not done.returncode:
         return found[0]
     last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
-    return {"reason": "it does not fit" if "out of memory" in done.stderr else " ".join(last)}
+    reason = "it does not fit" if "out of memory" in done.stderr else " ".join(last)
+    return found[0] | {"ended": reason} if found else {"reason": reason}
 
 
 def table(found: dict) -> str:

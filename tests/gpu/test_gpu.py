@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from imagic.diffusers import DiffusersDenoiser
@@ -56,6 +57,21 @@ def test_precisions():
     coarse = numerics.load_pipeline("demo", device="cpu", dtype="bfloat16")
     exact = numerics.load_pipeline("demo", device="cpu", dtype="float32")
     assert 1e-4 < float(numerics._prediction_errors(exact, coarse).max()) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "found"),
+    [
+        (0, 'building ...\n{"A": 1}\n{"A": 1, "B": 2}\n', {"A": 1, "B": 2}),
+        (1, 'building ...\n{"A": 1}\n', {"A": 1, "ended": "ValueError: b"}),
+        (1, "building ...\n", {"reason": "ValueError: b"}),
+    ],
+    ids=["done", "ended early", "nothing"],
+)
+def test_what_was_measured_before_a_failure_stays_and_says_so(monkeypatch, code, printed, found):
+    done = subprocess.CompletedProcess([], code, printed, "Traceback\nValueError: b\n" if code else "")
+    monkeypatch.setattr(gpu.subprocess, "run", lambda *_, **__: done)
+    assert gpu.ask("tests.gpu.stages") == found
 
 
 def test_the_table_goes_between_its_marks():

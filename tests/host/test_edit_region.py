@@ -82,9 +82,10 @@ def test_a_painted_region_is_taken_as_it_is_and_a_white_one_is_none(bench):
     assert torch.equal(bench.find(painted=torch.ones(1, 128, 128))["result"][0], bench.find()["result"][0])
 
 
-@pytest.mark.cpu
 def test_the_node_shows_how_far_the_search_is(bench, monkeypatch):
     seen = []
+    # Newer hosts leave out what comes sooner than this after the last, as on a GPU.
+    monkeypatch.setattr(comfy.utils, "PROGRESS_THROTTLE_MIN_INTERVAL", 0, raising=False)
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))
     bench.find()
     # On a small photo the model sees all sixteen noises at a time.
