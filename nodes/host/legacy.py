@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...imagic.denoiser import Conditioning
-from ...imagic.keeping import kept_prediction, noise_of, reordered
+from ...imagic.keeping import kept_prediction, noise_of, renewed
 from .denoiser import model_conds
 from .latents import fitted_to
 
@@ -44,7 +44,7 @@ class PhotoKeeper:
 
     def __init__(self, photo: Tensor, optimized: Conditioning, region: Tensor):
         self.photo, self.optimized, self.region = photo, optimized, region
-        self.model = self.source = self.noise = self.highest = None
+        self.model = self.source = self.noise = self.shown = self.highest = None
         self.level, self.steps = -1.0, 0
 
     def __deepcopy__(self, memo: dict) -> "PhotoKeeper":
@@ -60,7 +60,8 @@ class PhotoKeeper:
         """A model function wrapper: the network sees the sample with this step's noise in place of the sampler's."""
         noisy, sigma, count = args["input"], args["timestep"], len(args["cond_or_uncond"])
         if not self._begins(noisy.chunk(count)[0], sigma):
-            other = (reordered(self.noise, self.steps) - self.noise).repeat(count, *[1] * (noisy.ndim - 1))
+            other = renewed(self.noise, *self.shown, self.steps) - self.noise
+            other = other.repeat(count, *[1] * (noisy.ndim - 1))
             noisy = noisy + _add_noise(self.model, sigma, torch.zeros_like(noisy), other)
         return apply_model(noisy, sigma, **args["c"])
 
@@ -78,7 +79,7 @@ class PhotoKeeper:
         add_noise = partial(_add_noise, model, sigma)
         if self._begins(noisy, sigma):
             self.noise = noise_of(noisy, photo.expand_as(noisy), add_noise)
-            self.model, self.highest, self.steps = model, level, 0
+            self.model, self.shown, self.highest, self.steps = model, (photo, region), level, 0
             self.source = self._photo_text(args["cond"], noisy)
         self.level = level
         noisy_photo = add_noise(photo.expand_as(noisy), self.noise)

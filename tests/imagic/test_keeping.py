@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagic.keeping import edited_latent, kept_prediction, reordered, share_of_noise
+from imagic.keeping import STRUCTURE, edited_latent, kept_prediction, renewed, reordered, share_of_noise, structure_of
 
 
 def test_without_a_difference_the_photo_stays_bit_for_bit():
@@ -86,6 +86,40 @@ def test_each_step_has_noise_of_its_own_made_of_the_same_numbers():
     assert torch.equal(steps[2][:1], reordered(noise[:1], 2))
 
 
+@given(st.integers(0, 2**32), st.floats(1e-3, 1e3), st.sampled_from([(7, 12), (16, 16), (1, 5)]))
+def test_the_structure_of_a_photo_has_its_phases_and_the_spectrum_of_white_noise(seed, scale, sides):
+    photo = scale * torch.randn((1, 4, 2, *sides), generator=torch.Generator().manual_seed(seed))
+    structure = structure_of(photo)
+    before, after = (torch.fft.fft2(latent, norm="ortho") for latent in (photo, structure))
+    torch.testing.assert_close(after.abs(), torch.ones_like(after.abs()), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(after * before.abs(), before, rtol=1e-3, atol=1e-3 * scale)
+    assert float(structure.square().mean()) == pytest.approx(1, rel=1e-3)
+
+
+def test_structure_moves_with_the_photo_and_knows_no_unit():
+    photo = torch.randn((1, 4, 16, 24), generator=torch.Generator().manual_seed(0))
+    structure = structure_of(photo)
+    torch.testing.assert_close(structure_of(photo.roll((3, 5), (-2, -1))), structure.roll((3, 5), (-2, -1)))
+    torch.testing.assert_close(structure_of(-1e3 * photo), -structure)
+
+
+def test_an_even_photo_has_no_structure():
+    assert structure_of(torch.zeros(1, 4, 8, 8)).abs().max() == 0
+    assert structure_of(torch.full((1, 4, 8, 8), 3.0)).std() < 1e-6  # all of it is the mean's
+
+
+@pytest.mark.parametrize(("kept", "share"), [(0.0, 0.0), (0.5, STRUCTURE / 2), (1.0, STRUCTURE)])
+def test_the_noise_has_as_much_of_the_photos_structure_as_the_photo_stays(kept, share):
+    generator = torch.Generator().manual_seed(0)
+    photo, noise = (torch.randn((count, 4, 64, 64), generator=generator) for count in (1, 3))
+    region = (torch.arange(64) >= 64 * kept).float().expand(1, 1, 64, 64)
+    renewal = renewed(noise, photo, region, 2)
+    expected = (reordered(noise, 2) + share * structure_of(photo)) / (1 + share**2) ** 0.5
+    torch.testing.assert_close(renewal, expected)
+    assert float(renewal.std()) == pytest.approx(1, abs=0.02)  # 49,152 numbers: six deviations
+    assert renewed(noise, photo, region, 0) is noise
+
+
 SHAPE = (2, 4, 8, 8)
 
 
@@ -139,12 +173,14 @@ def test_the_model_sees_sample_and_photo_through_the_same_other_noise():
         seen.append((sample, source))
         return photo + change, photo.expand(SHAPE)
 
-    noisy_photo = adding(photo.expand(SHAPE), noise)
+    noisy_photo, region = adding(photo.expand(SHAPE), noise), torch.ones(1, 1, 8, 8)
+    region[..., :3] = 0
     for step in range(3):
-        args = (noisy_photo + 0.25 * change, noisy_photo, photo, torch.ones(1, 1, 8, 8), adding, step)
-        torch.testing.assert_close(kept_prediction(predict, *args), photo + change)
+        args = (noisy_photo + 0.25 * change, noisy_photo, photo, region, adding, step)
+        clean = kept_prediction(predict, *args)
+        torch.testing.assert_close(clean[..., 3:], (photo + change)[..., 3:])
         sample, source = seen[step]
-        torch.testing.assert_close(source, adding(photo.expand(SHAPE), reordered(noise, step)))
+        torch.testing.assert_close(source, adding(photo.expand(SHAPE), renewed(noise, photo, region, step)))
         torch.testing.assert_close(sample - source, 0.25 * change)
 
 
