@@ -7,7 +7,6 @@ it is added to the photo (FlowEdit, arXiv 2412.08629; Direct Inversion, arXiv 23
 of the photo cancels out, so eta 0 gives the photo back exactly, tuned well or not at all.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -16,9 +15,10 @@ from torch import Tensor
 from .change import local_size
 
 FADE = 0.25  # of noise's share, over which a position is let go: two samplers' levels differ, their pictures should not
-# Of noise's deviation, where all of the photo is kept. On the demo model more does no harm and no good; the flow model
-# draws weaker poses the more there is.
+# How much structure of a photo that is kept whole is in the noise, in the noise's deviation. With more the flow model
+# completes fewer edits.
 STRUCTURE = 0.3
+FAINTEST = 0.01  # of a latent's deviation: frequencies that have less are rounding and no structure
 
 
 def kept_prediction(
@@ -33,7 +33,7 @@ def kept_prediction(
     """The clean latent that a sampler should take for its sample: the photo with the edit so far.
 
     The model sees both through other noise at every step, see `renewed`, as in FlowEdit: a noise that stays the same
-    from the first step to the last is taken for a picture of its own.
+    from the first step to the last is taken for a picture of its own. Only the photo's structure in it stays the same.
 
     Args:
         predict: gives the clean latents behind the sample, under the edit's conditioning, and behind the noisy photo,
@@ -100,14 +100,14 @@ def edited_latent(photo: Tensor, edited: Tensor, explained: Tensor, region: Tens
 
 
 def renewed(noise: Tensor, photo: Tensor, region: Tensor, step: int) -> Tensor:
-    """The noise of a step: the first step's in another order, with structure of the photo in it (SNR-Edit, 2601.19180).
+    """The noise for a step: the same numbers in another order, with structure of the photo in it, as much as stays.
 
-    Through such noise the model sees where the photo has its edges, and draws the edit along them: cleaner seams, more
-    of the subject kept. Edit and photo see the same, so at eta 0 it cancels out. An edit of the whole picture replaces
-    the structure, so the noise has as much of it as the photo stays.
+    Through such noise the model sees the photo's edges, and draws the edit along them (after SNR-Edit, arXiv
+    2601.19180). Edit and photo see the same, so at eta 0 it cancels out. An edit of the whole picture replaces the
+    structure, so there the noise has none.
 
     Args:
-        noise: of the first step, standard normal, [N, C, ...].
+        noise: in the noisy photo, standard normal, [N, C, ...].
         photo: the clean latent, [1, C, ...].
         region: where the photo may change, 0..1, [1, 1, ...].
         step: 0 gives `noise` itself.
@@ -115,20 +115,25 @@ def renewed(noise: Tensor, photo: Tensor, region: Tensor, step: int) -> Tensor:
     Returns:
         [N, C, ...], of the deviation of `noise`.
     """
-    if step == 0:
-        return noise
     share = STRUCTURE * (1 - float(region.mean()))
-    return (reordered(noise, step) + share * structure_of(photo)) / math.hypot(1, share)
+    if step == 0 or share == 0:
+        return reordered(noise, step)
+    structure = share * structure_of(photo).to(noise)
+    return (reordered(noise, step) + structure) / (1 + structure.square().mean()).sqrt()
 
 
 def structure_of(photo: Tensor) -> Tensor:
-    """A latent's edges in the spectrum of white noise, [1, C, ...], of unit power: its Fourier phases alone.
+    """Where a latent has lines and edges, as white noise would have them, [1, C, ...]: its Fourier phases alone.
 
-    Where a latent's lines and edges are, is in the phases (Oppenheim and Lim 1981; arXiv 2512.05106). Magnitudes that
-    are the same at all frequencies make it no other noise to a model, and need no unit of the latent.
+    The phases say where the edges are (arXiv 2512.05106). With magnitudes that are the same at all frequencies it is as
+    strong as noise at each of them, in every model's latents and at every size. Its power is 1 at most. A photo of few
+    lines would be a few spikes, such as no noise has; they end at three deviations.
     """
-    spectrum = torch.fft.rfft2(photo.float().cpu(), norm="ortho")  # not every device has complex numbers
-    return torch.fft.irfft2(spectrum.sgn(), s=photo.shape[-2:], norm="ortho").to(photo)
+    photo = photo.float().cpu()  # not every device has complex numbers
+    spectrum = torch.fft.rfft2(photo, norm="ortho")
+    least = (FAINTEST * photo.std()).clamp_min(torch.finfo(photo.dtype).tiny)
+    phases = spectrum / spectrum.abs().clamp_min(least)
+    return torch.fft.irfft2(phases, s=photo.shape[-2:], norm="ortho").clamp(-3, 3)
 
 
 def reordered(noise: Tensor, step: int) -> Tensor:

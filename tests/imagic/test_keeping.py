@@ -4,10 +4,19 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imagic.keeping import STRUCTURE, edited_latent, kept_prediction, renewed, reordered, share_of_noise, structure_of
+from imagic.keeping import (
+    FAINTEST,
+    STRUCTURE,
+    edited_latent,
+    kept_prediction,
+    renewed,
+    reordered,
+    share_of_noise,
+    structure_of,
+)
 
 
 def test_without_a_difference_the_photo_stays_bit_for_bit():
@@ -86,14 +95,16 @@ def test_each_step_has_noise_of_its_own_made_of_the_same_numbers():
     assert torch.equal(steps[2][:1], reordered(noise[:1], 2))
 
 
-@given(st.integers(0, 2**32), st.floats(1e-3, 1e3), st.sampled_from([(7, 12), (16, 16), (1, 5)]))
+@given(st.integers(0, 2**32), st.floats(1e-3, 1e3), st.sampled_from([(7, 9), (8, 8), (1, 5)]))
 def test_the_structure_of_a_photo_has_its_phases_and_the_spectrum_of_white_noise(seed, scale, sides):
-    photo = scale * torch.randn((1, 4, 2, *sides), generator=torch.Generator().manual_seed(seed))
+    photo = scale * torch.randn((1, 1, 2, *sides), generator=torch.Generator().manual_seed(seed))
     structure = structure_of(photo)
+    assume(structure.abs().max() < 3)
     before, after = (torch.fft.fft2(latent, norm="ortho") for latent in (photo, structure))
-    torch.testing.assert_close(after.abs(), torch.ones_like(after.abs()), rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(after * before.abs(), before, rtol=1e-3, atol=1e-3 * scale)
-    assert float(structure.square().mean()) == pytest.approx(1, rel=1e-3)
+    size = before.abs()
+    torch.testing.assert_close(after * size.clamp_min(FAINTEST * photo.std()), before, rtol=1e-3, atol=1e-3 * scale)
+    white = size > FAINTEST * photo.std()
+    torch.testing.assert_close(after.abs()[white], torch.ones_like(size[white]), rtol=1e-3, atol=1e-3)
 
 
 def test_structure_moves_with_the_photo_and_knows_no_unit():
@@ -103,9 +114,23 @@ def test_structure_moves_with_the_photo_and_knows_no_unit():
     torch.testing.assert_close(structure_of(-1e3 * photo), -structure)
 
 
-def test_an_even_photo_has_no_structure():
-    assert structure_of(torch.zeros(1, 4, 8, 8)).abs().max() == 0
-    assert structure_of(torch.full((1, 4, 8, 8), 3.0)).std() < 1e-6  # all of it is the mean's
+@pytest.mark.parametrize("sides", [(7, 12), (60, 104)])
+def test_what_is_even_but_for_rounding_has_no_structure(sides):
+    assert structure_of(torch.zeros(1, 4, *sides)).abs().max() == 0
+    stripes = torch.full((1, 4, *sides), 3.0)
+    stripes[..., ::2] = 1
+    # At one frequency of each row of the spectrum at most there is more than rounding.
+    assert structure_of(stripes).square().mean() < 2 / min(sides)
+
+
+def test_a_photo_of_few_lines_makes_no_spikes():
+    """A dot has all frequencies alike, so its phases are a dot as well, of 64 deviations."""
+    photo, noise = torch.zeros(1, 4, 64, 64), torch.randn((1, 4, 64, 64), generator=torch.Generator().manual_seed(0))
+    photo[..., 20, 30] = 1
+    region = torch.zeros(1, 1, 64, 64)
+    assert structure_of(photo).abs().max() == 3
+    assert (renewed(noise, photo, region, 1) - reordered(noise, 1)).abs().max() < 1
+    assert float(renewed(noise, photo, region, 1).std()) == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize(("kept", "share"), [(0.0, 0.0), (0.5, STRUCTURE / 2), (1.0, STRUCTURE)])
@@ -113,9 +138,9 @@ def test_the_noise_has_as_much_of_the_photos_structure_as_the_photo_stays(kept, 
     generator = torch.Generator().manual_seed(0)
     photo, noise = (torch.randn((count, 4, 64, 64), generator=generator) for count in (1, 3))
     region = (torch.arange(64) >= 64 * kept).float().expand(1, 1, 64, 64)
-    renewal = renewed(noise, photo, region, 2)
-    expected = (reordered(noise, 2) + share * structure_of(photo)) / (1 + share**2) ** 0.5
-    torch.testing.assert_close(renewal, expected)
+    renewal, structure = renewed(noise, photo, region, 2), structure_of(photo)
+    both = reordered(noise, 2) + share * structure
+    torch.testing.assert_close(renewal, both / (1 + share**2 * structure.square().mean()).sqrt())
     assert float(renewal.std()) == pytest.approx(1, abs=0.02)  # 49,152 numbers: six deviations
     assert renewed(noise, photo, region, 0) is noise
 
@@ -130,13 +155,14 @@ def adding(clean, noise):
 
 def test_a_sample_that_is_where_the_photo_is_gives_the_photo_bit_for_bit():
     photo, noise = torch.randn(1, *SHAPE[1:]), torch.randn(SHAPE)
-    noisy = adding(photo.expand(SHAPE), noise)
+    noisy, region = adding(photo.expand(SHAPE), noise), torch.ones(1, 1, 8, 8)
+    region[..., :3] = 0
 
     def predict(*views):
         return tuple(view.sin() for view in views)
 
     for step in range(3):
-        clean = kept_prediction(predict, noisy, noisy.clone(), photo, torch.ones(1, 1, 8, 8), adding, step)
+        clean = kept_prediction(predict, noisy, noisy.clone(), photo, region, adding, step)
         assert torch.equal(clean, photo.expand(SHAPE))
 
 
@@ -179,6 +205,7 @@ def test_the_model_sees_sample_and_photo_through_the_same_other_noise():
         args = (noisy_photo + 0.25 * change, noisy_photo, photo, region, adding, step)
         clean = kept_prediction(predict, *args)
         torch.testing.assert_close(clean[..., 3:], (photo + change)[..., 3:])
+        assert torch.equal(clean[..., :3], photo.expand(SHAPE)[..., :3])
         sample, source = seen[step]
         torch.testing.assert_close(source, adding(photo.expand(SHAPE), renewed(noise, photo, region, step)))
         torch.testing.assert_close(sample - source, 0.25 * change)
@@ -190,7 +217,9 @@ def test_a_level_without_noise_shows_the_sample_as_it_is():
     def predict(sample, source):
         return sample, source
 
+    region = torch.ones(1, 1, 8, 8)
+    region[..., :3] = 0
     clean = kept_prediction(
-        predict, sample, photo.expand(SHAPE), photo, torch.ones(1, 1, 8, 8), lambda clean, noise: clean + 0 * noise, 3
+        predict, sample, photo.expand(SHAPE), photo, region, lambda clean, noise: clean + 0 * noise, 3
     )
-    torch.testing.assert_close(clean, sample)
+    torch.testing.assert_close(clean[..., 3:], sample[..., 3:])
