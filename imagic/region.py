@@ -14,7 +14,7 @@ from .place import place_region, silent
 
 # A single noise makes the model see things; over a dozen, only what the two texts disagree on is left (DiffEdit, arXiv
 # 2210.11427). Levels as quantiles of the standard ones, see `levels`: cleaner ones show edges only.
-PAIRS = 16
+PAIRS = 12
 FORWARD_EQUIVALENTS = 2 * PAIRS  # each under both texts; `PAIRS` more, under none, where the whole picture changes
 CLEANEST, NOISIEST = 0.3, 0.95
 # Beyond this the model sees the layout alone. That tells an edit of the whole picture, but not where a hat goes.

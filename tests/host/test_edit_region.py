@@ -69,7 +69,7 @@ def test_the_node_shows_its_picture(bench):
 def test_no_threshold_is_the_whole_picture_and_its_cost_is_told(bench):
     answer = bench.find(threshold=0.0)
     assert (answer["result"][0] == 1).all()
-    assert answer["ui"]["imagic"][0]["forward_equivalents"] == 32
+    assert answer["ui"]["imagic"][0]["forward_equivalents"] == 24
 
 
 def test_a_painted_region_is_taken_as_it_is_and_a_white_one_is_none(bench):
@@ -88,9 +88,9 @@ def test_the_node_shows_how_far_the_search_is(bench, monkeypatch):
     monkeypatch.setattr(comfy.utils, "PROGRESS_THROTTLE_MIN_INTERVAL", 0, raising=False)
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))
     bench.find()
-    # On a small photo the model sees all sixteen noises at a time.
-    # Another style or place would take 48; a local edit is done after 32.
-    assert seen == [(16, 48), (32, 48), (48, 48)]
+    # On a small photo the model sees all twelve noises at a time.
+    # Another style or place would take 36; a local edit is done after 24.
+    assert seen == [(12, 36), (24, 36), (36, 36)]
 
 
 def test_cancel_ends_the_search_within_one_evaluation(bench):

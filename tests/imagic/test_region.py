@@ -129,7 +129,7 @@ def test_the_least_change_counts_by_two_shares(least, largest, whole):
     assert is_whole(share, 0.4) == whole
 
 
-@pytest.mark.parametrize("at_a_time", [16, 5, 1])
+@pytest.mark.parametrize("at_a_time", [12, 5, 1])
 def test_every_evaluation_is_counted(at_a_time, monkeypatch):
     monkeypatch.setattr(objective, "POSITIONS_PER_FORWARD", at_a_time * photo()[0, 0].numel())
     seen = []
