@@ -141,6 +141,45 @@ def test_the_readme_has_the_figures_of_editbench():
     assert {"autoencoder", "peer", *QUALITY.values()} >= {name for summary in models.values() for name in summary}
 
 
+KINDS = {
+    "colours": "colour",
+    "things worn": "accessory",
+    "places": "background",
+    "styles": "style",
+    "poses": "pose",
+    "animals with a mark": "identity",
+}
+
+
+def test_sentences_have_the_figures_of_editbench():
+    """Those of the README, and of the pages beside it: complete, on the demo and on the flow model; times there."""
+
+    def of(method: str, figure: str, kind: str | None = None, digits: int = 2, between: str = " and ") -> str:
+        rows = [summary[method] for summary in found("editbench/results.json")["summary"].values()]
+        return between.join(f"{row[figure][kind] if kind else row[figure]:.{digits}f}" for row in rows)
+
+    def says(page: str, sentence: str) -> None:
+        assert sentence in " ".join(read(ROOT / page).split())
+
+    says("README.md", ", ".join(f"{name} {of('default', 'complete_by_kind', kind)}" for name, kind in KINDS.items()))
+    says("README.md", f"In poses the caption is as good or better, {of('instant', 'complete_by_kind', 'pose')}")
+    says("README.md", f"so is FlowEdit, {of('flowedit', 'complete_by_kind', 'pose')}")
+    says("README.md", f"the caption keeps more of them, {of('instant', 'complete_by_kind', 'identity')}")
+    further = of("further_target", "further_target_plain_samples", digits=1)
+    says("README.md", f"a further sentence takes {further} of an ordinary sample")
+    ours, flowedit = of("default", "complete"), of("flowedit", "complete")
+    says("docs/which-editor.md", f"FlowEdit has {flowedit} of its edits complete, this pack {ours}")
+    edit, picked = (of(method, "plain_samples", digits=1) for method in ("default", "pick"))
+    for what, times in (
+        ("a whole edit", edit),
+        ("another sentence, tuned under a caption", further),
+        ("Pick Edit", picked),
+    ):
+        first, second = times.split(" and ")
+        sentence = rf"{what}\*\* = {first} × [^×]* on the demo model, {second} × on the flow model"
+        assert re.search(sentence, " ".join(read(ROOT / "docs/memory.md").split())), what
+
+
 def test_the_checks_see_links_anchors_files_commands_and_names():
     assert LINK.findall("[a](docs/x.md#y) and ![b](z.png), not [c](https://example.org/d)") == [
         ("docs/x.md", "y"),
