@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from scipy import ndimage
 
 from imagic.cli import main
 from imagic.diffusers import ImagicEdit, tuning
@@ -116,9 +117,9 @@ def test_the_photo_comes_back_at_its_own_size_upright_with_its_own_pixels():
     changed = np.abs(np.asarray(edit).astype(int) - np.asarray(scene.rotate(-90, expand=True))).max(-1)
     assert (changed == 0).mean() > 0.5
     assert changed.max() > 60
-    # The drawn region is 8 pixels of the model's a position: its squares must not show as straight cuts.
-    edges = np.abs(np.diff((changed > 0).astype(int), axis=1)).sum(0)
-    assert edges.max() < 480 / 8
+    # The drawn region is 8 pixels of the model's a position: its squares must not show, so it fades to next to nothing.
+    outline = ndimage.binary_dilation(changed == 0) & (changed > 0)
+    assert changed[outline].max() <= 4
 
 
 def test_a_photo_in_display_p3_is_drawn_and_written_in_srgb():
