@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     learning.add_argument(
         "--instant",
         metavar="CAPTION",
-        help="Train nothing: this caption says what the photo shows now. Quicker; on average it keeps a little less of the photo.",
+        help="Train nothing: this caption says what the photo shows now. Quicker; on average it keeps less.",
     )
     learning.add_argument(
         "--caption",
