@@ -154,9 +154,9 @@ KINDS = {
 def test_sentences_have_the_figures_of_editbench():
     """Those of the README, and of the pages beside it: complete, on the demo and on the flow model; times there."""
 
-    def of(method: str, figure: str, kind: str | None = None, digits: int = 2, between: str = " and ") -> str:
+    def of(method: str, figure: str, kind: str | None = None, digits: int = 2) -> str:
         rows = [summary[method] for summary in found("editbench/results.json")["summary"].values()]
-        return between.join(f"{row[figure][kind] if kind else row[figure]:.{digits}f}" for row in rows)
+        return " and ".join(f"{row[figure][kind] if kind else row[figure]:.{digits}f}" for row in rows)
 
     def says(page: str, sentence: str) -> None:
         assert sentence in " ".join(read(ROOT / page).split())
